@@ -1,0 +1,65 @@
+# Required: LMDB, SQLite, xxHash (header only), threads. Optional: OpenMP.
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+
+# tq_require(NAME debian-package header library target): find both, or say what to install.
+macro(tq_require name package header library target)
+  find_path(${name}_INCLUDE_DIR ${header})
+  set(parts ${name}_INCLUDE_DIR)
+  if(NOT "${library}" STREQUAL "")
+    find_library(${name}_LIBRARY ${library})
+    list(APPEND parts ${name}_LIBRARY)
+  endif()
+  mark_as_advanced(${parts})
+  foreach(part IN LISTS parts)
+    if(NOT ${part})
+      message(FATAL_ERROR "${name} (${header}) was not found: apt-get install ${package}, "
+                          "or pass -D${part}=<path>. scripts/install-deps installs everything.")
+    endif()
+  endforeach()
+  if(NOT TARGET ${target})
+    add_library(${target} INTERFACE IMPORTED)
+    set_target_properties(${target} PROPERTIES
+      INTERFACE_INCLUDE_DIRECTORIES "${${name}_INCLUDE_DIR}" INTERFACE_LINK_LIBRARIES "${${name}_LIBRARY}")
+  endif()
+endmacro()
+
+tq_require(LMDB liblmdb-dev lmdb.h lmdb LMDB::LMDB)
+tq_require(SQLite3 libsqlite3-dev sqlite3.h sqlite3 SQLite::SQLite3)
+tq_require(xxHash libxxhash-dev xxhash.h "" xxHash::xxHash)
+
+# tq_header_version(OUT file MACRO...): "1.2.3" from #define MACRO 1 and so on.
+function(tq_header_version out file)
+  set(parts "")
+  foreach(macro IN LISTS ARGN)
+    file(STRINGS ${file} line REGEX "^#define[ \t]+${macro}[ \t]" LIMIT_COUNT 1)
+    string(REGEX REPLACE "^#define[ \t]+${macro}[ \t]+\"?([0-9.]+).*" "\\1" value "${line}")
+    list(APPEND parts ${value})
+  endforeach()
+  list(JOIN parts "." version)
+  set(${out} ${version} PARENT_SCOPE)
+endfunction()
+tq_header_version(TQ_LMDB_VERSION ${LMDB_INCLUDE_DIR}/lmdb.h
+                  MDB_VERSION_MAJOR MDB_VERSION_MINOR MDB_VERSION_PATCH)
+tq_header_version(TQ_SQLITE_VERSION ${SQLite3_INCLUDE_DIR}/sqlite3.h SQLITE_VERSION)
+tq_header_version(TQ_XXHASH_VERSION ${xxHash_INCLUDE_DIR}/xxhash.h
+                  XXH_VERSION_MAJOR XXH_VERSION_MINOR XXH_VERSION_RELEASE)
+if(TQ_SQLITE_VERSION VERSION_LESS 3.34)
+  message(FATAL_ERROR "SQLite ${TQ_SQLITE_VERSION} is too old: 3.34 or newer is needed.")
+endif()
+if(TQ_XXHASH_VERSION VERSION_LESS 0.8)
+  message(FATAL_ERROR "xxHash ${TQ_XXHASH_VERSION} is too old: XXH3 is stable since 0.8.0.")
+endif()
+
+set(TQ_OPENMP AUTO CACHE STRING "AUTO, ON or OFF: searches with threads > 1")
+set_property(CACHE TQ_OPENMP PROPERTY STRINGS AUTO ON OFF)
+set(TQ_OPENMP_TARGET "")
+if(TQ_OPENMP STREQUAL "AUTO" OR TQ_OPENMP)
+  find_package(OpenMP COMPONENTS C QUIET)
+  if(OpenMP_C_FOUND)
+    set(TQ_OPENMP_TARGET OpenMP::OpenMP_C)
+  elseif(NOT TQ_OPENMP STREQUAL "AUTO")
+    message(FATAL_ERROR "TQ_OPENMP=ON, but this compiler has no OpenMP: apt-get install libgomp1 (gcc) "
+                        "or libomp-dev (clang).")
+  endif()
+endif()

@@ -1,0 +1,132 @@
+#include "index/search.h"
+
+#include <string.h>
+
+#include "index/cascade.h"
+#include "src/base/alloc.h"
+
+enum tq_status tq_vector_reserve(struct tq_vector *vector, size_t count, size_t element_bytes) {
+    if (count <= vector->capacity) return TQ_OK;
+    size_t capacity = tq_max_size(count, vector->capacity + vector->capacity / 2), bytes = 0;
+    if (__builtin_mul_overflow(capacity, element_bytes, &bytes)) bytes = SIZE_MAX;
+    void *data = tq_realloc(vector->data, vector->capacity * element_bytes, bytes);
+    if (data == NULL) return TQ_NOMEM;
+    vector->data = data;
+    vector->capacity = capacity;
+    return TQ_OK;
+}
+
+enum tq_status tq_searcher_open(const struct tq_codec *codec, struct tq_searcher **searcher) {
+    struct tq_searcher *s = tq_alloc_zero(sizeof *s);
+    float *row = tq_alloc_array(codec->format.dim, sizeof(float));
+    if (s == NULL || row == NULL) {
+        tq_free(s);
+        tq_free(row);
+        return TQ_NOMEM;
+    }
+    s->codec = codec;
+    s->row = row;
+    s->inv_sqrt_dim = 1 / sqrt((double)codec->format.dim);
+    *searcher = s;
+    return TQ_OK;
+}
+
+static void free_workers(struct tq_searcher *s) {
+    for (size_t i = 0; s->workers != NULL && i <= s->worker_count; i++) {
+        tq_free(s->workers[i].heap.data);
+        tq_free(s->workers[i].refined.data);
+    }
+    tq_free(s->workers);
+    s->workers = NULL;
+    s->worker_count = 0;
+}
+
+void tq_searcher_close(struct tq_searcher *s) {
+    if (s == NULL) return;
+    free_workers(s);
+    struct tq_window *w = &s->window;
+    void *owned[] = {w->sums[0].data, w->sums[1].data,   w->maxima[0].data, w->maxima[1].data, w->lists.data,
+                     s->row,          s->survivors.data, s->ranked.data,    s->allowed.data,   s->allowed_at.data};
+    for (size_t i = 0; i < TQ_COUNT(owned); i++) tq_free(owned[i]);
+    tq_free(s);
+}
+
+enum tq_status tq_searcher_begin(struct tq_searcher *s, const struct tq_view *view,
+                                 const struct tq_search_options *options) {
+    size_t workers = options->threads < 1 ? 1 : (size_t)options->threads;
+    s->view = view;
+    s->options = options;
+    if (s->workers == NULL || s->worker_count != workers) {
+        free_workers(s);
+        s->workers = tq_alloc_zero((workers + 1) * sizeof *s->workers);
+        if (s->workers == NULL) return TQ_NOMEM;
+        s->worker_count = workers;
+    }
+    return tq_filter_begin(s);
+}
+
+/* What the query alone decides: how wide bounds are, and how many rows the bar is taken over. */
+static enum tq_status set_query(struct tq_searcher *s, const struct tq_query *query, size_t k) {
+    const struct tq_format *format = &s->codec->format;
+    double proof = sqrt(fmax(1, (double)format->dim - 1)), z = fmin(s->options->confidence, proof);
+    double zeta = z / proof;
+    s->query = query;
+    s->bound = (struct tq_bound){.metric = format->metric, .zeta = zeta, .query_norm = query->norm};
+    s->plane_scale = query->plane_step * s->inv_sqrt_dim;
+    s->plane_slack = zeta * query->plane_error + TQ_SLACK_PLANE;
+    s->code_slack = 2 * zeta * query->code_error + TQ_SLACK_CODE;
+    s->seed_bar = -INFINITY;
+    s->by_estimate = format->rows == TQ_ROWS_NONE || s->options->oversample > 0;
+    double wanted = s->options->oversample > 0 ? ceil(s->options->oversample * (double)k) : (double)k;
+    wanted = fmin(fmax(wanted, (double)k), (double)s->allowed_rows);
+    s->wanted = format->rows == TQ_ROWS_NONE ? tq_min_size(k, s->allowed_rows) : (size_t)wanted;
+    for (size_t i = 0; i <= s->worker_count; i++) {
+        TQ_TRY(tq_vector_reserve(&s->workers[i].heap, s->wanted, sizeof(double)));
+        tq_worker_reset(s, &s->workers[i]);
+    }
+    return TQ_OK;
+}
+
+/* Every allowed row as a survivor: where few are allowed, reading planes of all would be the greater cost; and
+ * a zero query has no direction to scan along. */
+static enum tq_status refine_allowed(struct tq_searcher *s) {
+    enum tq_depth depth = s->query->norm == 0 ? TQ_DEPTH_SECOND : TQ_DEPTH_NONE;
+    for (uint32_t i = 0; i < s->view->count; i++) {
+        uint32_t rows = tq_segment_row_count(tq_searcher_segment(s, i));
+        const uint64_t *allowed = tq_filter_allowed(s, i);
+        TQ_TRY(tq_vector_reserve(&s->survivors, rows, sizeof(struct tq_survivor)));
+        struct tq_survivor *out = s->survivors.data;
+        s->survivors.count = 0;
+        for (uint32_t row = 0; row < rows; row++) {
+            if (allowed != NULL && (allowed[row / 64] >> (row % 64) & 1) == 0) continue;
+            out[s->survivors.count++] = (struct tq_survivor){.upper = INFINITY, .segment = i, .row = row};
+        }
+        TQ_TRY(tq_survivors_refine(s, out, s->survivors.count, depth));
+    }
+    return TQ_OK;
+}
+
+static enum tq_status run_windows(struct tq_searcher *s) {
+    uint32_t first = 0, count = (uint32_t)s->view->count;
+    while (first < count) {
+        uint32_t take = count - first < TQ_WINDOW_SEGMENTS ? count - first : TQ_WINDOW_SEGMENTS;
+        TQ_TRY(tq_window_run(s, first, take));
+        first += take;
+    }
+    return TQ_OK;
+}
+
+static bool few_allowed(const struct tq_searcher *s) {
+    uint64_t rows = 0;
+    for (size_t i = 0; i < s->view->count; i++) rows += tq_segment_row_count(s->view->segments[i].segment);
+    return s->allowed_rows * 64 < rows || s->allowed_rows <= s->wanted;
+}
+
+enum tq_status tq_searcher_query(struct tq_searcher *s, const struct tq_query *query, size_t k,
+                                 struct tq_hit *hits, size_t *count, struct tq_search_stats *stats) {
+    s->stats = stats;
+    TQ_TRY(set_query(s, query, k));
+    TQ_TRY(query->norm == 0 || few_allowed(s) ? refine_allowed(s) : run_windows(s));
+    for (size_t i = 0; i < s->worker_count; i++) stats->survivors += s->workers[i].survivors;
+    return tq_rank(s, k, hits, count);
+}

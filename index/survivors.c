@@ -1,0 +1,190 @@
+/* Survivors of the planes: their full code and QJL, the bounds of their scores, and the bar that rises with them. */
+#include <stdio.h>
+#include <string.h>
+
+#include "index/cascade.h"
+#include "src/base/alloc.h"
+#include "src/base/f16.h"
+
+/* ---- Bounds of one row at each depth ---- */
+
+double tq_upper_first(const struct tq_searcher *s, int32_t first, const struct tq_plane_scalars *scalars) {
+    double error = (double)scalars->first_error;
+    if (isinf(error)) return INFINITY;
+    double length = sqrt(1 + error * error);
+    double cosine = s->plane_scale * first + s->plane_slack;
+    return tq_bound_score(&s->bound, tq_bound_upper(cosine * length, s->bound.zeta * error), (double)scalars->norm,
+                          +1);
+}
+
+double tq_upper_second(const struct tq_searcher *s, int32_t first, int32_t second,
+                       const struct tq_plane_scalars *scalars) {
+    double error = (double)tq_f32_from_f16(scalars->second.error);
+    if (isinf(error)) return INFINITY;
+    double scale = (double)tq_f32_from_f16(scalars->second.scale);
+    double cosine = s->plane_scale * (2.0 * first + second) * scale;
+    cosine += s->plane_slack * sqrt(1 + error * error);
+    return tq_bound_score(&s->bound, tq_bound_upper(cosine, s->bound.zeta * error), (double)scalars->norm, +1);
+}
+
+static void bound_full(const struct tq_searcher *s, const uint8_t *record, const struct tq_code_dots *dots,
+                       double upper, struct tq_refined *refined) {
+    const struct tq_format *format = &s->codec->format;
+    struct tq_record_tail tail;
+    memcpy(&tail, record + (size_t)format->bits * format->plane_bytes, sizeof tail);
+    double gamma = (double)tq_f32_from_f16(tail.gamma) * s->inv_sqrt_dim;
+    double error = (double)tq_f32_from_f16(tail.error), norm = (double)tail.norm;
+    double cosine = (double)tail.scale *
+                    (dots->code * s->query->code_step + gamma * dots->sketch * s->query->sketch_step);
+    refined->estimate = tq_bound_score(&s->bound, cosine, norm, 0);
+    double lower = -INFINITY;
+    if (!isinf(error)) {
+        double slack = s->code_slack * sqrt(1 + error * error), kappa = s->bound.zeta * error;
+        double full = tq_bound_score(&s->bound, tq_bound_upper(cosine + slack, kappa), norm, +1);
+        upper = fmin(upper, full);
+        lower = tq_bound_score(&s->bound, tq_bound_lower(cosine - slack, kappa), norm, -1);
+    }
+    refined->upper = upper;
+    refined->rank_key = fmin(upper, s->by_estimate ? refined->estimate : lower);
+}
+
+enum tq_status tq_plane_scalars_get(const struct tq_searcher *s, uint32_t segment, uint32_t row,
+                                    struct tq_plane_scalars *scalars) {
+    struct tq_segment *from = tq_searcher_segment(s, segment);
+    uint32_t block = row / TQ_BLOCK_ROWS, at = row % TQ_BLOCK_ROWS;
+    const void *units = NULL;
+    TQ_TRY(tq_segment_block(from, TQ_PLANE_FIRST_ERROR, block, &units));
+    scalars->first_error = tq_f32_from_f16(((const uint16_t *)units)[at]);
+    scalars->norm = 1;
+    scalars->second = (struct tq_second_scalars){0, 0};
+    if (s->codec->format.scan_planes > 1) {
+        TQ_TRY(tq_segment_block(from, TQ_PLANE_SECOND_SCALARS, block, &units));
+        scalars->second = ((const struct tq_second_scalars *)units)[at];
+    }
+    if (s->codec->format.metric != TQ_COSINE) {
+        TQ_TRY(tq_segment_block(from, TQ_PLANE_NORM, block, &units));
+        scalars->norm = ((const float *)units)[at];
+    }
+    return TQ_OK;
+}
+
+/* ---- Batches ---- */
+
+static double worker_bar(const struct tq_searcher *s, const struct tq_worker *w) {
+    return fmax(s->seed_bar, tq_topk_bar(&w->top));
+}
+
+/* Keep those of the batch whose upper bound reaches the bar, their records beside them. */
+static size_t drop_below(struct tq_worker *w, size_t count, double bar) {
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (w->batch[i].upper < bar) continue;
+        w->batch[kept] = w->batch[i];
+        w->records[kept++] = w->records[i];
+    }
+    return kept;
+}
+
+/* Apply the bounds of the planes that no scan has read for these rows: the answer must not depend on depth. */
+static enum tq_status deepen(struct tq_searcher *s, struct tq_worker *w, size_t *count, enum tq_depth depth) {
+    const struct tq_format *format = &s->codec->format;
+    const struct tq_kernels *kernels = &s->codec->kernels;
+    for (uint32_t plane = depth; plane < format->scan_planes; plane++) {
+        kernels->sign_dots(s->query->plane_query, format->dim, plane, w->records, *count, w->dots);
+        for (size_t i = 0; i < *count; i++) {
+            struct tq_survivor *row = &w->batch[i];
+            struct tq_plane_scalars scalars;
+            TQ_TRY(tq_plane_scalars_get(s, row->segment, row->row, &scalars));
+            if (plane == 0) row->first = w->dots[i];
+            double upper = plane == 0 ? tq_upper_first(s, w->dots[i], &scalars)
+                                      : tq_upper_second(s, row->first, w->dots[i], &scalars);
+            row->upper = fmin(row->upper, upper);
+        }
+        *count = drop_below(w, *count, worker_bar(s, w));
+    }
+    return TQ_OK;
+}
+
+/* Refine w->batch[0..count), all of one segment. */
+static enum tq_status refine_batch(struct tq_searcher *s, struct tq_worker *w, size_t count, enum tq_depth depth) {
+    if (count == 0) return TQ_OK;
+    uint32_t rows[TQ_BATCH_ROWS];
+    for (size_t i = 0; i < count; i++) rows[i] = w->batch[i].row;
+    struct tq_segment *segment = tq_searcher_segment(s, w->batch[0].segment);
+    TQ_TRY(tq_segment_gather(segment, TQ_PLANE_RECORD, rows, count, w->records));
+    TQ_TRY(deepen(s, w, &count, depth));
+    s->codec->kernels.refine(&s->query->code, w->records, count, w->codes);
+    w->survivors += count;
+    TQ_TRY(tq_vector_reserve(&w->refined, w->refined.count + count, sizeof(struct tq_refined)));
+    struct tq_refined *out = w->refined.data;
+    double bar = worker_bar(s, w);
+    for (size_t i = 0; i < count; i++) {
+        struct tq_refined refined = {.segment = w->batch[i].segment, .row = w->batch[i].row};
+        bound_full(s, w->records[i], &w->codes[i], w->batch[i].upper, &refined);
+        if (refined.upper < bar) continue;
+        out[w->refined.count++] = refined;
+        tq_topk_push(&w->top, refined.rank_key);
+        bar = worker_bar(s, w);
+    }
+    return TQ_OK;
+}
+
+static enum tq_status refine_range(struct tq_searcher *s, struct tq_worker *w, const struct tq_survivor *survivors,
+                                   size_t count, enum tq_depth depth) {
+    size_t filled = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (survivors[i].upper < worker_bar(s, w)) continue;
+        bool flush = filled == TQ_BATCH_ROWS || (filled > 0 && w->batch[0].segment != survivors[i].segment);
+        if (flush) {
+            TQ_TRY(refine_batch(s, w, filled, depth));
+            filled = 0;
+        }
+        w->batch[filled++] = survivors[i];
+    }
+    return refine_batch(s, w, filled, depth);
+}
+
+void tq_worker_note(struct tq_worker *w, enum tq_status status) {
+    w->status = status;
+    if (status != TQ_OK) (void)snprintf(w->message, sizeof w->message, "%s", tq_message());
+}
+
+enum tq_status tq_workers_status(const struct tq_searcher *s) {
+    for (size_t i = 0; i < s->worker_count; i++) {
+        if (s->workers[i].status != TQ_OK) return tq_fail(s->workers[i].status, "%s", s->workers[i].message);
+    }
+    return TQ_OK;
+}
+
+static void refine_share(struct tq_searcher *s, size_t share, const struct tq_survivor *survivors, size_t count,
+                         enum tq_depth depth) {
+    struct tq_worker *w = &s->workers[share];
+    size_t first = count * share / s->worker_count, last = count * (share + 1) / s->worker_count;
+    tq_worker_note(w, refine_range(s, w, survivors + first, last - first, depth));
+}
+
+enum tq_status tq_survivors_refine(struct tq_searcher *s, const struct tq_survivor *survivors, size_t count,
+                                   enum tq_depth depth) {
+    if (s->worker_count == 1) return refine_range(s, &s->workers[0], survivors, count, depth);
+#ifdef _OPENMP
+#pragma omp parallel for schedule(static, 1) num_threads((int)s->worker_count)
+#endif
+    for (size_t share = 0; share < s->worker_count; share++) refine_share(s, share, survivors, count, depth);
+    return tq_workers_status(s);
+}
+
+void tq_worker_reset(struct tq_searcher *s, struct tq_worker *w) {
+    w->top = (struct tq_topk){.values = w->heap.data, .capacity = s->wanted};
+    w->refined.count = 0;
+    w->survivors = 0;
+    w->status = TQ_OK;
+}
+
+enum tq_status tq_survivors_seed(struct tq_searcher *s, const struct tq_survivor *survivors, size_t count) {
+    struct tq_worker *w = &s->workers[s->worker_count];
+    tq_worker_reset(s, w);
+    TQ_TRY(refine_range(s, w, survivors, count, TQ_DEPTH_FIRST));
+    s->seed_bar = fmax(s->seed_bar, tq_topk_bar(&w->top));
+    s->stats->survivors += w->survivors;
+    return TQ_OK;
+}

@@ -1,0 +1,80 @@
+/* Which implementation serves an operation: the only place that names instruction sets side by side. */
+#include <string.h>
+
+#include "kernels/impl.h"
+#include "src/base/base.h"
+
+struct row {
+    const char *name;
+    unsigned isa; /* all of it is needed */
+    const struct tq_rotate_impl *rotate;
+    const struct tq_pack_impl *pack;
+    const struct tq_quantize_impl *quantize;
+    const struct tq_scan_impl *scan;
+    const struct tq_refine_impl *refine;
+    const struct tq_dot_impl *dot;
+};
+
+/* Best first; the last row is complete and always allowed. A new instruction set is a row here, and any of
+ * its families may be NULL. */
+static const struct row rows[] = {
+#if defined(__x86_64__)
+    {"avx512", TQ_ISA_AVX512 | TQ_ISA_AVX2, &tq_rotate_avx512, &tq_pack_avx512, &tq_quantize_avx512, &tq_scan_avx512,
+     &tq_refine_avx512, &tq_dot_avx512},
+    {"avx2", TQ_ISA_AVX2, &tq_rotate_avx2, &tq_pack_avx2, &tq_quantize_avx2, &tq_scan_avx2, &tq_refine_avx2,
+     &tq_dot_avx2},
+#endif
+    {"scalar", TQ_ISA_SCALAR, &tq_rotate_scalar, &tq_pack_scalar, &tq_quantize_scalar, &tq_scan_scalar,
+     &tq_refine_scalar, &tq_dot_scalar},
+};
+
+/* Overwrite what this family does better than the weaker rows applied before. */
+#define TAKE(family, op)                                                                                               \
+    do {                                                                                                               \
+        if (row->family != NULL && row->family->op != NULL) kernels->op = row->family->op;                             \
+    } while (0)
+
+static void take_row(const struct row *row, struct tq_kernels *kernels) {
+    kernels->name = row->name;
+    kernels->isa = row->isa;
+    TAKE(rotate, rotate);
+    TAKE(rotate, hadamard);
+    TAKE(quantize, quantize);
+    TAKE(quantize, sketch);
+    TAKE(quantize, sketch_dot);
+    TAKE(pack, pack);
+    TAKE(pack, transpose);
+    TAKE(scan, scan);
+    TAKE(scan, select);
+    TAKE(refine, sign_dots);
+    TAKE(refine, refine);
+    TAKE(refine, score);
+    TAKE(dot, dot_f32);
+    TAKE(dot, dot_f16);
+    TAKE(quantize, to_f16);
+}
+
+void tq_kernels_select(unsigned isa_mask, struct tq_kernels *kernels) {
+    *kernels = (struct tq_kernels){0};
+    for (size_t i = TQ_COUNT(rows); i-- > 0;) {
+        if ((rows[i].isa & ~isa_mask) == 0) take_row(&rows[i], kernels);
+    }
+}
+
+/* Names are known on every machine, so that a script may say TQ_ISA=avx2 anywhere; the rows are not. */
+bool tq_isa_from_name(const char *name, unsigned *isa_mask) {
+    static const struct {
+        const char *name;
+        unsigned isa_mask;
+    } sets[] = {
+        {"scalar", TQ_ISA_SCALAR},
+        {"avx2", TQ_ISA_AVX2},
+        {"avx512", TQ_ISA_AVX2 | TQ_ISA_AVX512},
+    };
+    for (size_t i = 0; i < TQ_COUNT(sets); i++) {
+        if (strcmp(name, sets[i].name) != 0) continue;
+        *isa_mask = sets[i].isa_mask;
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,123 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/alloc.h"
+#include "src/base/f16.h"
+#include "src/db/db.h"
+
+enum tq_status tq_kernels_from_environment(struct tq_kernels *kernels) {
+    unsigned mask = ~0u;
+    const char *name = getenv("TQ_ISA");
+    if (name != NULL && !tq_isa_from_name(name, &mask)) {
+        return tq_fail(TQ_MISUSE, "TQ_ISA is \"%.40s\"; it must be scalar, avx2 or avx512", name);
+    }
+    tq_kernels_select(tq_cpu_isa() & mask, kernels);
+    return TQ_OK;
+}
+
+static enum tq_status open_codec(struct tq_access *a, const struct tq_codec *codec) {
+    a->codec = codec;
+    if (codec != NULL) return TQ_OK;
+    struct tq_kernels kernels;
+    TQ_TRY(tq_kernels_from_environment(&kernels));
+    TQ_TRY(tq_codec_open(tq_table_format(a->table), &kernels, &a->owned_codec));
+    a->codec = a->owned_codec;
+    return TQ_OK;
+}
+
+static enum tq_status open_scratch(struct tq_access *a) {
+    TQ_TRY(tq_encoder_open(a->codec, &a->encoder));
+    TQ_TRY(tq_searcher_open(a->codec, &a->searcher));
+    a->query_memory = tq_alloc(tq_query_bytes(a->codec));
+    a->scratch = tq_alloc_array(5 * (size_t)a->codec->format.dim, sizeof(float));
+    return a->query_memory == NULL || a->scratch == NULL ? TQ_NOMEM : TQ_OK;
+}
+
+enum tq_status tq_access_open(struct tq_conn *conn, struct tq_env *env, const char *name,
+                              const struct tq_codec *codec, struct tq_access **access) {
+    struct tq_access *a = tq_alloc_zero(sizeof *a);
+    if (a == NULL) return TQ_NOMEM;
+    a->conn = conn;
+    enum tq_status status = tq_table_open(conn, env, name, &a->table);
+    if (status == TQ_OK) status = open_codec(a, codec);
+    if (status == TQ_OK) status = open_scratch(a);
+    if (status != TQ_OK) {
+        tq_access_close(a);
+        return status;
+    }
+    *access = a;
+    return TQ_OK;
+}
+
+void tq_access_close(struct tq_access *a) {
+    if (a == NULL) return;
+    tq_searcher_close(a->searcher);
+    tq_encoder_close(a->encoder);
+    tq_free(a->query_memory);
+    tq_free(a->scratch);
+    tq_table_close(a->table);
+    tq_codec_close(a->owned_codec);
+    tq_free(a);
+}
+
+enum tq_status tq_access_put(struct tq_access *a, int64_t id, const float *vector) {
+    struct tq_row row;
+    TQ_TRY(tq_encode(a->encoder, vector, &row));
+    return tq_table_put(a->table, id, &row);
+}
+
+enum tq_status tq_search_check(const struct tq_search_options *options, int64_t k) {
+    if (k < 0) return tq_fail(TQ_MISUSE, "k is %lld; it must be 0 or more", (long long)k);
+    if (!(options->confidence > 0)) {
+        return tq_fail(TQ_MISUSE, "confidence is %g; it must be above 0", options->confidence);
+    }
+    if (!(options->oversample == 0 || (options->oversample >= 1 && options->oversample <= 1e6))) {
+        return tq_fail(TQ_MISUSE, "oversample is %g; it must be 0, or 1 to 1000000", options->oversample);
+    }
+    if (options->threads < 1 || options->threads > 256) {
+        return tq_fail(TQ_MISUSE, "threads is %d; it must be 1 to 256", options->threads);
+    }
+    return TQ_OK;
+}
+
+enum tq_status tq_access_search(struct tq_access *a, const float *queries, size_t query_count, size_t k,
+                                const struct tq_search_options *options, struct tq_hit *hits, size_t *counts,
+                                struct tq_search_stats *stats) {
+    struct tq_view view;
+    TQ_TRY(tq_table_view(a->table, &view));
+    TQ_TRY(tq_searcher_begin(a->searcher, &view, options));
+    for (size_t i = 0; i < query_count; i++) {
+        struct tq_query query;
+        counts[i] = 0;
+        TQ_TRY(tq_query_prepare(a->codec, queries + i * a->codec->format.dim, a->query_memory, &query));
+        if (k == 0) continue;
+        TQ_TRY(tq_searcher_query(a->searcher, &query, k, hits + i * k, &counts[i], stats));
+    }
+    return TQ_OK;
+}
+
+enum tq_status tq_access_vector(struct tq_access *a, struct tq_segment *segment, uint32_t row, float *vector) {
+    const struct tq_format *format = &a->codec->format;
+    const uint8_t *unit = NULL;
+    enum tq_plane plane = format->rows == TQ_ROWS_NONE ? TQ_PLANE_RECORD : TQ_PLANE_EXACT;
+    TQ_TRY(tq_segment_gather(segment, plane, &row, 1, &unit));
+    if (format->rows == TQ_ROWS_F32) {
+        memcpy(vector, unit, format->exact_bytes);
+    } else if (format->rows == TQ_ROWS_F16) {
+        for (uint32_t i = 0; i < format->dim; i++) {
+            uint16_t half;
+            memcpy(&half, unit + 2 * (size_t)i, sizeof half);
+            vector[i] = tq_f32_from_f16(half);
+        }
+    } else {
+        tq_decode(a->codec, unit, vector, a->scratch);
+    }
+    return TQ_OK;
+}
+
+enum tq_status tq_access_get(struct tq_access *a, int64_t id, float *vector) {
+    struct tq_view_segment where;
+    uint32_t row = 0;
+    TQ_TRY(tq_table_find(a->table, id, &where, &row));
+    return tq_access_vector(a, where.segment, row, vector);
+}

@@ -1,0 +1,43 @@
+/* An index on one connection, codec and store joined: what both the library's handles and the SQL table stand on.
+ * Private to the library; programs see src/tq.h. */
+#ifndef TQ_DB_H
+#define TQ_DB_H
+
+#include "index/search.h"
+
+/* One thread at a time. Holds everything a search or a put needs, so that the second costs no allocation. */
+struct tq_access {
+    struct tq_conn *conn;   /* borrowed */
+    struct tq_table *table;
+    const struct tq_codec *codec;
+    struct tq_codec *owned_codec; /* codec, unless it was lent */
+    struct tq_encoder *encoder;
+    struct tq_searcher *searcher;
+    void *query_memory;
+    float *scratch; /* f32[5 * dim] for decoding and widening */
+};
+
+/* The kernels a handle uses: what the CPU has, capped by TQ_ISA. TQ_MISUSE for a name it does not know. */
+enum tq_status tq_kernels_from_environment(struct tq_kernels *kernels);
+
+/* `codec` NULL: open one of its own. `name` as the catalog has it. */
+enum tq_status tq_access_open(struct tq_conn *conn, struct tq_env *env, const char *name,
+                              const struct tq_codec *codec, struct tq_access **access);
+void tq_access_close(struct tq_access *access);
+
+enum tq_status tq_access_put(struct tq_access *access, int64_t id, const float *vector);
+
+/* Search the connection's snapshot; arguments as tq_search, checked there. */
+enum tq_status tq_access_search(struct tq_access *access, const float *queries, size_t query_count, size_t k,
+                                const struct tq_search_options *options, struct tq_hit *hits, size_t *counts,
+                                struct tq_search_stats *stats);
+
+/* The vector of a row of the current view, f32[dim]. */
+enum tq_status tq_access_vector(struct tq_access *access, struct tq_segment *segment, uint32_t row,
+                                float *vector);
+enum tq_status tq_access_get(struct tq_access *access, int64_t id, float *vector);
+
+/* Check what tq_search is given. */
+enum tq_status tq_search_check(const struct tq_search_options *options, int64_t k);
+
+#endif

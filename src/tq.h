@@ -1,0 +1,224 @@
+/* tqlite: vector search for people who have SQLite and no wish to run a server.
+ *
+ * A store is a folder (an LMDB environment and a SQLite catalog) that holds any number of indexes. An index
+ * holds vectors of one dimension under one metric, compressed without training by TurboQuant: a random
+ * rotation, Lloyd-Max codes, and one QJL sign bit per dimension for the residual. A search reads one bit
+ * plane of every row, dismisses rows by an error bound, refines the survivors with the full code, and ranks
+ * the last few with the exact rows.
+ *
+ * Sources  TurboQuant (arXiv 2504.19874), QJL (2406.03482), DRIVE / EDEN (NeurIPS 2021, ICML 2022: the
+ *          per-vector scale), RaBitQ (2405.12497: survivors by an error bound), ADSampling (2303.09855).
+ *
+ * Words    id: your key. slot, row: where a vector lies inside; never shown. rank: a place in a result.
+ * Errors   every function that can fail returns enum tq_status, TQ_OK is 0; outputs are untouched on failure.
+ *          tq_message() names the value, the limit and the place.
+ * Threads  handles may be shared: any number of threads may search and get while one thread writes. One
+ *          thread at a time writes to a store (tq_begin ... tq_commit).
+ */
+#ifndef TQ_H
+#define TQ_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define TQ_API __attribute__((visibility("default")))
+#else
+#define TQ_API
+#endif
+
+#define TQ_VERSION "0.1.0"
+#define TQ_VERSION_NUMBER 100 /* major * 10000 + minor * 100 + patch */
+
+/* ---- Vocabulary ---------------------------------------------------------------------------------------- */
+
+enum tq_status {
+    TQ_OK = 0,
+    TQ_MISUSE = -1,      /* an argument is wrong: the message names it, its value and the limit */
+    TQ_NOMEM = -2,       /* memory could not be had */
+    TQ_IO = -3,          /* the operating system failed: the message carries its word for it */
+    TQ_FULL = -4,        /* the disk, or an index's log, is full */
+    TQ_CORRUPT = -5,     /* stored bytes fail their checksum or contradict each other */
+    TQ_NOT_FOUND = -6,   /* no such store, index or id */
+    TQ_EXISTS = -7,      /* the name or id is there already */
+    TQ_BUSY = -8,        /* another writer holds the store */
+    TQ_FORMAT = -9,      /* not a tqlite store, or one written by a newer version */
+    TQ_UNSUPPORTED = -10 /* not possible with this build or on this machine */
+};
+
+/* What "near" means. score: larger is better. distance: smaller is nearer. */
+enum tq_metric {
+    TQ_COSINE = 0, /* score = <q,x> / (|q| |x|), 0 for a zero vector; distance = 1 - score */
+    TQ_IP = 1,     /* score = <q,x>;                                  distance = -score */
+    TQ_L2 = 2      /* score = -|q-x|^2;                               distance = |q-x| */
+};
+
+/* How the vectors themselves are kept beside their codes. */
+enum tq_rows {
+    TQ_ROWS_F32 = 0, /* as inserted, bit for bit: exact ranking */
+    TQ_ROWS_F16 = 1, /* rounded to half precision: exact ranking of the rounded vectors */
+    TQ_ROWS_NONE = 2 /* codes only: scores are QJL-corrected estimates */
+};
+
+#define TQ_DIM_MAX 65536 /* dimensions of a vector */
+#define TQ_BITS_MAX 9    /* bits a dimension, the QJL bit included */
+#define TQ_NAME_MAX 63   /* bytes of an index name: a letter, then letters, digits and underscores */
+
+typedef struct tq_store tq_store;
+typedef struct tq_index tq_index;
+
+/* The text of this thread's last failure, or "" if none. Valid until the thread's next call that fails. */
+TQ_API const char *tq_message(void);
+
+/* The constant's name, "TQ_CORRUPT" for instance; "TQ_?" for a number that is none of them. */
+TQ_API const char *tq_status_name(enum tq_status status);
+
+/* ---- A store and its indexes --------------------------------------------------------------------------- */
+
+enum tq_open_flags {
+    TQ_OPEN_CREATE = 1,  /* make the store if nothing is there */
+    TQ_OPEN_READONLY = 2 /* never write */
+};
+
+/* Open a store: a folder, made whole or not at all under TQ_OPEN_CREATE.
+ *
+ * Reads no vector. A process may open one store many times; a child after fork() must open it anew.
+ * Environment  TQ_ISA=scalar|avx2|avx512 caps the instruction set; TQ_ALLOW_NETFS=1 permits network file
+ *              systems, where neither LMDB nor SQLite can promise anything.
+ * Returns      TQ_OK; TQ_NOT_FOUND nothing there; TQ_FORMAT something else or newer; TQ_IO; TQ_CORRUPT */
+TQ_API enum tq_status tq_open(const char *path, unsigned flags, tq_store **store);
+
+/* Close it. A transaction that is open is aborted. Indexes of this store must be closed before. NULL is fine. */
+TQ_API void tq_close(tq_store *store);
+
+struct tq_index_options {
+    uint32_t dim;           /* 1..TQ_DIM_MAX */
+    enum tq_metric metric;  /* TQ_COSINE by default */
+    uint32_t bits;          /* total bits a dimension: 1..9 with qjl (then >= 2), 1..8 without; 0 means 4 */
+    int qjl;                /* 1, 0, or -1: the QJL bit is one of `bits` whenever bits >= 2 */
+    enum tq_rows rows;      /* TQ_ROWS_F32 */
+    uint64_t seed;          /* of the rotations; stored with the index. Same seed and vector, same code */
+};
+
+/* {dim, TQ_COSINE, 4, -1, TQ_ROWS_F32, a fixed seed}. */
+TQ_API struct tq_index_options tq_index_defaults(uint32_t dim);
+
+/* Make an empty index. Inside tq_begin() it is part of that transaction, else it commits by itself.
+ * Returns  TQ_OK; TQ_EXISTS; TQ_MISUSE an option out of its range; TQ_BUSY; TQ_IO */
+TQ_API enum tq_status tq_index_create(tq_store *store, const char *name,
+                                      const struct tq_index_options *options, tq_index **index);
+
+/* Returns  TQ_OK; TQ_NOT_FOUND; TQ_FORMAT; TQ_CORRUPT */
+TQ_API enum tq_status tq_index_open(tq_store *store, const char *name, tq_index **index);
+TQ_API void tq_index_close(tq_index *index);
+
+/* ---- Writing ------------------------------------------------------------------------------------------- */
+
+/* Begin a transaction over all indexes of the store. Nothing of it is seen by others before tq_commit().
+ * Without one, each put and delete commits by itself.
+ * Returns  TQ_OK; TQ_BUSY another writer; TQ_MISUSE one is open already */
+TQ_API enum tq_status tq_begin(tq_store *store);
+
+/* Make it durable: once TQ_OK is returned, it survives a crash of the machine. On failure nothing of it stays. */
+TQ_API enum tq_status tq_commit(tq_store *store);
+TQ_API void tq_abort(tq_store *store);
+
+/* Store one vector under a new id.
+ *
+ *   vector   f32[dim], finite, Euclidean norm at most 3.4e38; kept as options.rows says
+ *
+ * Returns  TQ_OK; TQ_EXISTS the id is taken; TQ_MISUSE NaN or infinity (the message names the place);
+ *          TQ_FULL; TQ_BUSY; TQ_IO. On failure the transaction stays open, without this vector. */
+TQ_API enum tq_status tq_put(tq_index *index, int64_t id, const float *vector);
+
+/* Store many: ids i64[count], vectors f32[count][dim]. All of them or, on failure, none of them. */
+TQ_API enum tq_status tq_put_many(tq_index *index, const int64_t *ids, const float *vectors, size_t count);
+
+/* Returns  TQ_OK; TQ_NOT_FOUND; TQ_BUSY; TQ_IO */
+TQ_API enum tq_status tq_delete(tq_index *index, int64_t id);
+
+/* ---- Reading ------------------------------------------------------------------------------------------- */
+
+/* The vector of an id, f32[dim]: as inserted (TQ_ROWS_F32), rounded (F16), or decoded from its code (NONE). */
+TQ_API enum tq_status tq_get(tq_index *index, int64_t id, float *vector);
+
+/* Ids a search may return: bit i of bits[i / 64] stands for id first_id + i, set means allowed.
+ * An id outside the bitmap is not allowed. */
+struct tq_filter {
+    const uint64_t *bits;
+    int64_t first_id;
+    size_t count; /* ids covered */
+};
+
+#define TQ_EXACT 1e30 /* as `confidence`: no row is dismissed but by proof, so the result is exact */
+
+struct tq_search_options {
+    double confidence;               /* z of the error bound, > 0; 3.0 by default, TQ_EXACT for a proof */
+    double oversample;               /* 0: rank exactly every row whose bound asks for it;
+                                        >= 1: exactly the oversample * k best estimates */
+    int threads;                     /* 1 by default; more enter an OpenMP region */
+    const struct tq_filter *filter;  /* NULL: every id */
+};
+
+/* {3.0, 0, 1, NULL} */
+TQ_API struct tq_search_options tq_search_defaults(void);
+
+struct tq_hit {
+    int64_t id;
+    double score;    /* larger is better */
+    double distance; /* smaller is nearer */
+};
+
+/* What a search read; sums over its queries. */
+struct tq_search_stats {
+    uint64_t rows;        /* rows whose first plane was read */
+    uint64_t second;      /* rows whose second plane was read */
+    uint64_t survivors;   /* rows whose full code was scored */
+    uint64_t ranked;      /* rows ranked exactly */
+};
+
+/* The k best rows of each query among those committed before the call.
+ *
+ *   queries  f32[query_count][dim], finite
+ *   hits     out, [query_count][k], best first; equal scores by smaller id
+ *   counts   out, [query_count]: hits found, less than k only if fewer rows qualify
+ *   options  NULL for the defaults;  stats  out, may be NULL
+ *
+ * The answer does not depend on insertion order, segments, threads or instruction set.
+ * Error    at confidence z a true neighbour is missed with the probability that a normal variable exceeds z,
+ *          about; with TQ_EXACT never. With TQ_ROWS_NONE scores are estimates and never proved.
+ * Returns  TQ_OK; TQ_MISUSE; TQ_NOMEM; TQ_CORRUPT a page failed its checksum; TQ_IO
+ * Source   the bound: RaBitQ (2405.12497) section 3.2; docs/decisions/0003 */
+TQ_API enum tq_status tq_search(tq_index *index, const float *queries, size_t query_count, int64_t k,
+                                const struct tq_search_options *options, struct tq_hit *hits,
+                                size_t *counts, struct tq_search_stats *stats);
+
+struct tq_index_info {
+    struct tq_index_options options;
+    uint64_t rows;            /* live */
+    uint64_t log_rows;        /* of them, not yet in a segment */
+    uint64_t dead_rows;       /* deleted, their space not yet reclaimed */
+    uint64_t segments;
+    uint64_t code_bytes;      /* codes with all side data, in segments */
+    uint64_t exact_bytes;     /* exact rows, in segments */
+    double code_bytes_row;    /* of the format, ids and checksums apart */
+    double exact_bytes_row;
+    const char *isa;          /* the instruction set in use */
+};
+TQ_API enum tq_status tq_index_get_info(tq_index *index, struct tq_index_info *info);
+
+/* Move the log into segments and merge small segments. Durable when it returns; outside tq_begin() only. */
+TQ_API enum tq_status tq_index_optimize(tq_index *index);
+
+/* "0.1.0" of the library that is running, which may differ from TQ_VERSION. */
+TQ_API const char *tq_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,113 @@
+/* The SQLite tables of one index: statements and nothing else. Knows nothing of LMDB, segments or transactions.
+ *
+ * Every call leaves its statement reset, so that no read transaction of the host stays open because of us.
+ * Numbers of 64 bits without sign are stored by bit cast. */
+#ifndef TQ_CATALOG_H
+#define TQ_CATALOG_H
+
+#include "src/base/format.h"
+#include "storage/conn.h"
+
+struct tq_catalog;
+
+#define TQ_CATALOG_FORMAT 0u /* of the tables; another one is refused */
+
+/* ---- Life of the tables ---- */
+
+struct tq_catalog_identity {
+    uint8_t uuid[16]; /* of the folder */
+    uint32_t number;  /* of the index in the folder */
+};
+enum tq_status tq_catalog_create(struct tq_conn *conn, const char *name, const struct tq_format *format,
+                                 const struct tq_catalog_identity *identity, uint64_t nonce);
+/* Leaves the number in the store's table of dropped indexes. TQ_NOT_FOUND. */
+enum tq_status tq_catalog_drop(struct tq_conn *conn, const char *name);
+enum tq_status tq_catalog_exists(struct tq_conn *conn, const char *name, bool *exists);
+
+/* TQ_NOT_FOUND; TQ_FORMAT (newer); TQ_CORRUPT (options that no index can have). */
+enum tq_status tq_catalog_open(struct tq_conn *conn, const char *name, struct tq_catalog **catalog,
+                               struct tq_format *format, struct tq_catalog_identity *identity);
+void tq_catalog_close(struct tq_catalog *catalog);
+const char *tq_catalog_name(const struct tq_catalog *catalog);
+
+/* ---- State ---- */
+
+struct tq_catalog_state {
+    uint64_t version; /* + 1 with every change of segments */
+    uint64_t serial;  /* largest LMDB serial the catalog knows; keys above it are orphans */
+    uint64_t flushes; /* SQLite transactions that wrote to LMDB */
+    uint64_t nonce;   /* of the last of them */
+    uint64_t next;    /* slot after the last one when this was written; the log may go on */
+    uint64_t seq;     /* likewise for the log */
+};
+
+/* The state and both ends of the log, by six look-ups. */
+struct tq_catalog_look {
+    struct tq_catalog_state state;
+    uint64_t seq_first, seq_last;   /* 0: the log is empty */
+    uint64_t slot_first, slot_last; /* of its puts; meaningless unless any_put */
+    bool any_put;
+};
+enum tq_status tq_catalog_look(struct tq_catalog *catalog, struct tq_catalog_look *look);
+/* For every query: has anything changed? seq: the last one given out. */
+enum tq_status tq_catalog_glance(struct tq_catalog *catalog, uint64_t *version, uint64_t *nonce, uint64_t *seq);
+enum tq_status tq_catalog_state_write(struct tq_catalog *catalog, const struct tq_catalog_state *state);
+
+/* ---- rows: id -> slot ---- */
+
+enum tq_status tq_catalog_row_add(struct tq_catalog *catalog, int64_t id, uint64_t slot); /* TQ_EXISTS */
+enum tq_status tq_catalog_row_remove(struct tq_catalog *catalog, int64_t id);
+enum tq_status tq_catalog_row_slot(struct tq_catalog *catalog, int64_t id, uint64_t *slot); /* TQ_NOT_FOUND */
+
+/* ---- log ---- */
+
+enum tq_log_op { TQ_LOG_PUT = 1, TQ_LOG_DEL = 2 };
+
+struct tq_log_entry {
+    uint64_t seq;
+    enum tq_log_op op;
+    int64_t id;
+    uint64_t slot;
+    const void *blob; /* NULL for a del; borrowed until the next entry */
+    size_t size;
+};
+enum tq_status tq_catalog_log_add(struct tq_catalog *catalog, const struct tq_log_entry *entry);
+/* Entries from `seq` on, in order, until `take` fails. */
+typedef enum tq_status tq_log_take(void *context, const struct tq_log_entry *entry);
+enum tq_status tq_catalog_log_scan(struct tq_catalog *catalog, uint64_t seq, tq_log_take *take, void *context);
+/* Forget entries, puts and dels, whose slot lies in [slot_first, slot_end). */
+enum tq_status tq_catalog_log_trim(struct tq_catalog *catalog, uint64_t slot_first, uint64_t slot_end);
+enum tq_status tq_catalog_log_count(struct tq_catalog *catalog, uint64_t *puts, uint64_t *dels);
+
+/* ---- seg ---- */
+
+struct tq_catalog_segment {
+    uint64_t slot_first, slot_end;
+    uint32_t rows, dead;
+    uint64_t dir_key, dir_sum;
+    const void *bits; /* NULL if nothing is dead; borrowed until the next one */
+    size_t bits_size;
+};
+enum tq_status tq_catalog_segment_add(struct tq_catalog *catalog, const struct tq_catalog_segment *segment);
+enum tq_status tq_catalog_segment_mark(struct tq_catalog *catalog, const struct tq_catalog_segment *segment);
+enum tq_status tq_catalog_segment_remove(struct tq_catalog *catalog, uint64_t slot_first);
+enum tq_status tq_catalog_segment_covers(struct tq_catalog *catalog, uint64_t slot, bool *covers);
+typedef enum tq_status tq_segment_take(void *context, const struct tq_catalog_segment *segment);
+enum tq_status tq_catalog_segment_scan(struct tq_catalog *catalog, tq_segment_take *take, void *context);
+
+/* ---- gc: values that nothing refers to, by the version that dropped them ---- */
+
+#define TQ_GC_NOW 0u           /* never visible to anyone: an orphan */
+#define TQ_GC_KEPT INT64_MAX   /* perhaps another copy's: only optimize deletes it */
+
+enum tq_status tq_catalog_gc_add(struct tq_catalog *catalog, uint64_t version, const uint64_t *keys, size_t count);
+/* Rows with low <= version <= high are there. */
+enum tq_status tq_catalog_gc_any(struct tq_catalog *catalog, uint64_t low, uint64_t high, bool *any);
+/* Take out up to `capacity` keys of versions <= high. */
+enum tq_status tq_catalog_gc_take(struct tq_catalog *catalog, uint64_t high, uint64_t *keys, size_t capacity,
+                                  size_t *count);
+
+/* A number of an index that was dropped, and forget it; *number is 0 when there is none. */
+enum tq_status tq_catalog_dropped_take(struct tq_catalog *catalog, uint32_t *number);
+
+#endif

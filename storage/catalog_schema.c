@@ -1,0 +1,190 @@
+/* Making, finding, opening and dropping the tables of an index. */
+#include <stdio.h>
+#include <string.h>
+
+#include "src/base/alloc.h"
+#include "storage/catalog_sql.h"
+#include "storage/directory.h"
+
+#define NAME_BYTES_MAX 255 /* the host may call its table anything; the library's own rule is db's to check */
+
+static enum tq_status check_name(const char *name) {
+    size_t size = strlen(name);
+    if (size >= 1 && size <= NAME_BYTES_MAX) return TQ_OK;
+    return tq_fail(TQ_MISUSE, "an index name has %zu bytes; it must have 1 to %d", size, NAME_BYTES_MAX);
+}
+
+static enum tq_status table_exists(struct tq_conn *conn, const char *name, const char *suffix, bool *exists) {
+    const sqlite3_api_routines *sqlite3_api = conn->api;
+    char *sql = sqlite3_mprintf("SELECT 1 FROM \"%w\".sqlite_master WHERE type = 'table'"
+                                " AND name = '%q%q' COLLATE NOCASE",
+                                conn->schema, name, suffix);
+    if (sql == NULL) return tq_fail(TQ_NOMEM, "out of memory for a statement on \"%s\"", name);
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(conn->db, sql, -1, &stmt, NULL);
+    sqlite3_free(sql);
+    if (rc == SQLITE_OK) rc = sqlite3_step(stmt);
+    enum tq_status status = TQ_OK;
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE) status = tq_conn_fail(conn, rc, "looking for index", name);
+    (void)sqlite3_finalize(stmt);
+    *exists = rc == SQLITE_ROW;
+    return status;
+}
+
+enum tq_status tq_catalog_exists(struct tq_conn *conn, const char *name, bool *exists) {
+    TQ_TRY(check_name(name));
+    return table_exists(conn, name, "_state", exists);
+}
+
+static enum tq_status create_tables(struct tq_conn *conn, const char *name) {
+    const char *s = conn->schema;
+    return tq_conn_execf(
+        conn, name,
+        "CREATE TABLE \"%w\".\"%w_rows\"(id INTEGER PRIMARY KEY, slot INTEGER NOT NULL);"
+        "CREATE TABLE \"%w\".\"%w_log\"(seq INTEGER PRIMARY KEY, op INTEGER NOT NULL, id INTEGER NOT NULL,"
+        " slot INTEGER NOT NULL, rec BLOB);"
+        "CREATE TABLE \"%w\".\"%w_seg\"(slot0 INTEGER PRIMARY KEY, slot1 INTEGER NOT NULL,"
+        " rows INTEGER NOT NULL, dead INTEGER NOT NULL, dir INTEGER NOT NULL, dir_sum INTEGER NOT NULL,"
+        " bits BLOB);"
+        "CREATE TABLE \"%w\".\"%w_gc\"(version INTEGER NOT NULL, keys BLOB NOT NULL);"
+        "CREATE TABLE \"%w\".\"%w_state\"(one INTEGER PRIMARY KEY CHECK (one = 1), format INTEGER NOT NULL,"
+        " codec INTEGER NOT NULL, uuid BLOB NOT NULL, number INTEGER NOT NULL, dim INTEGER NOT NULL,"
+        " metric INTEGER NOT NULL, bits INTEGER NOT NULL, qjl INTEGER NOT NULL, exact INTEGER NOT NULL,"
+        " seed INTEGER NOT NULL, version INTEGER NOT NULL, serial INTEGER NOT NULL, flushes INTEGER NOT NULL,"
+        " nonce INTEGER NOT NULL, next INTEGER NOT NULL, seq INTEGER NOT NULL)",
+        s, name, s, name, s, name, s, name, s, name);
+}
+
+enum tq_status tq_catalog_create(struct tq_conn *conn, const char *name, const struct tq_format *format,
+                                 const struct tq_catalog_identity *identity, uint64_t nonce) {
+    bool exists = false;
+    TQ_TRY(tq_catalog_exists(conn, name, &exists));
+    if (exists) return tq_fail(TQ_EXISTS, "index \"%s\" exists already", name);
+    TQ_TRY(create_tables(conn, name));
+    char uuid[33];
+    for (size_t i = 0; i < 16; i++) (void)snprintf(uuid + 2 * i, 3, "%02x", identity->uuid[i]);
+    return tq_conn_execf(conn, name,
+                         "INSERT INTO \"%w\".\"%w_state\" VALUES"
+                         "(1, %d, %d, x'%s', %u, %u, %d, %u, %d, %d, %lld, 1, 0, 0, %lld, 0, 0)",
+                         conn->schema, name, (int)TQ_CATALOG_FORMAT, (int)TQ_CODEC_VERSION, uuid,
+                         identity->number, format->dim, (int)format->metric, format->bits, format->qjl ? 1 : 0,
+                         (int)format->rows, (long long)format->seed, (long long)nonce);
+}
+
+enum tq_status tq_catalog_drop(struct tq_conn *conn, const char *name) {
+    bool exists = false;
+    TQ_TRY(tq_catalog_exists(conn, name, &exists));
+    if (!exists) return tq_fail(TQ_NOT_FOUND, "there is no index \"%s\"", name);
+    const char *s = conn->schema;
+    return tq_conn_execf(conn, name,
+                         "CREATE TABLE IF NOT EXISTS \"%w\".tqlite_dropped(number INTEGER PRIMARY KEY);"
+                         "INSERT OR IGNORE INTO \"%w\".tqlite_dropped SELECT number FROM \"%w\".\"%w_state\";"
+                         "DROP TABLE \"%w\".\"%w_rows\"; DROP TABLE \"%w\".\"%w_log\";"
+                         "DROP TABLE \"%w\".\"%w_seg\"; DROP TABLE \"%w\".\"%w_gc\";"
+                         "DROP TABLE \"%w\".\"%w_state\"",
+                         s, s, s, name, s, name, s, name, s, name, s, name, s, name);
+}
+
+enum tq_status tq_catalog_dropped_take(struct tq_catalog *catalog, uint32_t *number) {
+    struct tq_conn *conn = catalog->conn;
+    const sqlite3_api_routines *sqlite3_api = conn->api;
+    bool exists = false;
+    *number = 0;
+    TQ_TRY(table_exists(conn, "tqlite_dropped", "", &exists));
+    if (!exists) return TQ_OK;
+    char *sql = sqlite3_mprintf("SELECT number FROM \"%w\".tqlite_dropped LIMIT 1", conn->schema);
+    if (sql == NULL) return tq_fail(TQ_NOMEM, "out of memory for a statement on \"%s\"", catalog->name);
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(conn->db, sql, -1, &stmt, NULL);
+    sqlite3_free(sql);
+    if (rc == SQLITE_OK) rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW) *number = (uint32_t)sqlite3_column_int64(stmt, 0);
+    enum tq_status status = TQ_OK;
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE) status = tq_conn_fail(conn, rc, "reading", "tqlite_dropped");
+    (void)sqlite3_finalize(stmt);
+    if (status != TQ_OK || *number == 0) return status;
+    return tq_conn_execf(conn, "tqlite_dropped", "DELETE FROM \"%w\".tqlite_dropped WHERE number = %u",
+                         conn->schema, *number);
+}
+
+/* Columns as in the SELECT of tq_catalog_open. */
+static enum tq_status parse_identity(struct tq_conn *conn, const char *name, sqlite3_stmt *stmt,
+                                     struct tq_format *format, struct tq_catalog_identity *identity) {
+    const sqlite3_api_routines *sqlite3_api = conn->api;
+    sqlite3_int64 stored = sqlite3_column_int64(stmt, 0), codec = sqlite3_column_int64(stmt, 1);
+    if (stored != TQ_CATALOG_FORMAT || codec != TQ_CODEC_VERSION) {
+        return tq_fail(TQ_FORMAT, "index \"%s\" has format %lld and codec %lld; this version reads %u and %u", name,
+                       (long long)stored, (long long)codec, TQ_CATALOG_FORMAT, TQ_CODEC_VERSION);
+    }
+    sqlite3_int64 number = sqlite3_column_int64(stmt, 3);
+    const void *uuid = sqlite3_column_blob(stmt, 2);
+    if (sqlite3_column_bytes(stmt, 2) != 16 || uuid == NULL || number < 1 || number > 0xffffff) {
+        return tq_fail(TQ_CORRUPT, "index \"%s\": its state names no folder", name);
+    }
+    struct tq_index_options options = {.dim = (uint32_t)sqlite3_column_int64(stmt, 4),
+                                       .metric = (enum tq_metric)sqlite3_column_int(stmt, 5),
+                                       .bits = (uint32_t)sqlite3_column_int(stmt, 6),
+                                       .qjl = sqlite3_column_int(stmt, 7),
+                                       .rows = (enum tq_rows)sqlite3_column_int(stmt, 8),
+                                       .seed = (uint64_t)sqlite3_column_int64(stmt, 9)};
+    if (options.bits == 0 || options.qjl < 0 || tq_format_init(format, &options) != TQ_OK) {
+        return tq_fail(TQ_CORRUPT, "index \"%s\": its state holds options that no index can have", name);
+    }
+    memcpy(identity->uuid, uuid, sizeof identity->uuid);
+    identity->number = (uint32_t)number;
+    return TQ_OK;
+}
+
+static enum tq_status read_identity(struct tq_conn *conn, const char *name, struct tq_format *format,
+                                    struct tq_catalog_identity *identity) {
+    const sqlite3_api_routines *sqlite3_api = conn->api;
+    char *sql = sqlite3_mprintf("SELECT format, codec, uuid, number, dim, metric, bits, qjl, exact, seed"
+                                " FROM \"%w\".\"%w_state\"",
+                                conn->schema, name);
+    if (sql == NULL) return tq_fail(TQ_NOMEM, "out of memory for a statement on \"%s\"", name);
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(conn->db, sql, -1, &stmt, NULL);
+    sqlite3_free(sql);
+    if (rc == SQLITE_OK) rc = sqlite3_step(stmt);
+    enum tq_status status = TQ_OK;
+    if (rc == SQLITE_ROW) {
+        status = parse_identity(conn, name, stmt, format, identity);
+    } else if (rc == SQLITE_DONE) {
+        status = tq_fail(TQ_CORRUPT, "index \"%s\": its table of state is empty", name);
+    } else {
+        status = tq_conn_fail(conn, rc, "opening index", name);
+    }
+    (void)sqlite3_finalize(stmt);
+    return status;
+}
+
+enum tq_status tq_catalog_open(struct tq_conn *conn, const char *name, struct tq_catalog **catalog,
+                               struct tq_format *format, struct tq_catalog_identity *identity) {
+    bool exists = false;
+    TQ_TRY(tq_catalog_exists(conn, name, &exists));
+    if (!exists) return tq_fail(TQ_NOT_FOUND, "there is no index \"%s\"", name);
+    TQ_TRY(read_identity(conn, name, format, identity));
+    struct tq_catalog *made = tq_alloc_zero(sizeof *made);
+    size_t size = strlen(name) + 1;
+    char *copy = tq_alloc(size);
+    if (made == NULL || copy == NULL) {
+        tq_free(made);
+        tq_free(copy);
+        return TQ_NOMEM;
+    }
+    memcpy(copy, name, size);
+    made->conn = conn;
+    made->name = copy;
+    *catalog = made;
+    return TQ_OK;
+}
+
+void tq_catalog_close(struct tq_catalog *catalog) {
+    if (catalog == NULL) return;
+    const sqlite3_api_routines *sqlite3_api = catalog->conn->api;
+    for (int i = 0; i < TQ_SQL_COUNT; i++) (void)sqlite3_finalize(catalog->statements[i]);
+    tq_free(catalog->name);
+    tq_free(catalog);
+}
+
+const char *tq_catalog_name(const struct tq_catalog *catalog) { return catalog->name; }

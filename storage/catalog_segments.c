@@ -1,0 +1,140 @@
+/* Statements of seg and gc. */
+#include <string.h>
+
+#include "storage/catalog_sql.h"
+
+static void bind_bits(struct tq_catalog *catalog, sqlite3_stmt *stmt, int at,
+                      const struct tq_catalog_segment *segment) {
+    const sqlite3_api_routines *sqlite3_api = catalog->conn->api;
+    (void)sqlite3_bind_blob64(stmt, at, segment->dead != 0 ? segment->bits : NULL, segment->bits_size,
+                              SQLITE_STATIC);
+}
+
+enum tq_status tq_catalog_segment_add(struct tq_catalog *catalog, const struct tq_catalog_segment *segment) {
+    const sqlite3_api_routines *sqlite3_api = catalog->conn->api;
+    sqlite3_stmt *stmt = NULL;
+    TQ_TRY(tq_catalog_statement(catalog, TQ_SQL_SEGMENT_ADD, &stmt));
+    const uint64_t values[] = {segment->slot_first, segment->slot_end, segment->rows,
+                               segment->dead,       segment->dir_key,  segment->dir_sum};
+    for (int i = 0; i < (int)TQ_COUNT(values); i++) {
+        (void)sqlite3_bind_int64(stmt, i + 1, (sqlite3_int64)values[i]);
+    }
+    bind_bits(catalog, stmt, 7, segment);
+    return tq_catalog_run(catalog, stmt, "adding a segment to");
+}
+
+enum tq_status tq_catalog_segment_mark(struct tq_catalog *catalog, const struct tq_catalog_segment *segment) {
+    const sqlite3_api_routines *sqlite3_api = catalog->conn->api;
+    sqlite3_stmt *stmt = NULL;
+    TQ_TRY(tq_catalog_statement(catalog, TQ_SQL_SEGMENT_MARK, &stmt));
+    (void)sqlite3_bind_int64(stmt, 1, (sqlite3_int64)segment->slot_first);
+    (void)sqlite3_bind_int64(stmt, 2, segment->dead);
+    bind_bits(catalog, stmt, 3, segment);
+    return tq_catalog_run(catalog, stmt, "marking dead rows of");
+}
+
+enum tq_status tq_catalog_segment_remove(struct tq_catalog *catalog, uint64_t slot_first) {
+    const sqlite3_api_routines *sqlite3_api = catalog->conn->api;
+    sqlite3_stmt *stmt = NULL;
+    TQ_TRY(tq_catalog_statement(catalog, TQ_SQL_SEGMENT_REMOVE, &stmt));
+    (void)sqlite3_bind_int64(stmt, 1, (sqlite3_int64)slot_first);
+    return tq_catalog_run(catalog, stmt, "removing a segment of");
+}
+
+enum tq_status tq_catalog_segment_covers(struct tq_catalog *catalog, uint64_t slot, bool *covers) {
+    const sqlite3_api_routines *sqlite3_api = catalog->conn->api;
+    sqlite3_stmt *stmt = NULL;
+    TQ_TRY(tq_catalog_statement(catalog, TQ_SQL_SEGMENT_COVERS, &stmt));
+    (void)sqlite3_bind_int64(stmt, 1, (sqlite3_int64)slot);
+    int rc = sqlite3_step(stmt);
+    *covers = rc == SQLITE_ROW && sqlite3_column_int(stmt, 0) != 0;
+    return tq_catalog_end(catalog, stmt, rc, "reading the segments of");
+}
+
+static bool fits_u32(sqlite3_int64 value) { return value >= 0 && value <= (sqlite3_int64)UINT32_MAX; }
+
+enum tq_status tq_catalog_segment_scan(struct tq_catalog *catalog, tq_segment_take *take, void *context) {
+    const sqlite3_api_routines *sqlite3_api = catalog->conn->api;
+    sqlite3_stmt *stmt = NULL;
+    TQ_TRY(tq_catalog_statement(catalog, TQ_SQL_SEGMENT_SCAN, &stmt));
+    enum tq_status status = TQ_OK;
+    int rc = SQLITE_ROW;
+    while (status == TQ_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        sqlite3_int64 rows = sqlite3_column_int64(stmt, 2), dead = sqlite3_column_int64(stmt, 3);
+        struct tq_catalog_segment segment = {.slot_first = (uint64_t)sqlite3_column_int64(stmt, 0),
+                                             .slot_end = (uint64_t)sqlite3_column_int64(stmt, 1),
+                                             .rows = (uint32_t)rows,
+                                             .dead = (uint32_t)dead,
+                                             .dir_key = (uint64_t)sqlite3_column_int64(stmt, 4),
+                                             .dir_sum = (uint64_t)sqlite3_column_int64(stmt, 5),
+                                             .bits = sqlite3_column_blob(stmt, 6),
+                                             .bits_size = (size_t)sqlite3_column_bytes(stmt, 6)};
+        if (!fits_u32(rows) || !fits_u32(dead) || dead > rows || segment.slot_end <= segment.slot_first) {
+            status = tq_fail(TQ_CORRUPT, "index \"%s\": the catalog's segment at slot %llu contradicts itself",
+                             catalog->name, (unsigned long long)segment.slot_first);
+        } else {
+            status = take(context, &segment);
+        }
+    }
+    enum tq_status ended = tq_catalog_end(catalog, stmt, rc, "reading the segments of");
+    return status != TQ_OK ? status : ended;
+}
+
+/* ---- gc ---- */
+
+enum tq_status tq_catalog_gc_add(struct tq_catalog *catalog, uint64_t version, const uint64_t *keys,
+                                 size_t count) {
+    const sqlite3_api_routines *sqlite3_api = catalog->conn->api;
+    sqlite3_stmt *stmt = NULL;
+    if (count == 0) return TQ_OK;
+    TQ_TRY(tq_catalog_statement(catalog, TQ_SQL_GC_ADD, &stmt));
+    (void)sqlite3_bind_int64(stmt, 1, (sqlite3_int64)version);
+    (void)sqlite3_bind_blob64(stmt, 2, keys, count * sizeof *keys, SQLITE_STATIC);
+    return tq_catalog_run(catalog, stmt, "listing replaced values of");
+}
+
+enum tq_status tq_catalog_gc_any(struct tq_catalog *catalog, uint64_t low, uint64_t high, bool *any) {
+    const sqlite3_api_routines *sqlite3_api = catalog->conn->api;
+    sqlite3_stmt *stmt = NULL;
+    TQ_TRY(tq_catalog_statement(catalog, TQ_SQL_GC_ANY, &stmt));
+    (void)sqlite3_bind_int64(stmt, 1, (sqlite3_int64)low);
+    (void)sqlite3_bind_int64(stmt, 2, (sqlite3_int64)high);
+    int rc = sqlite3_step(stmt);
+    *any = rc == SQLITE_ROW;
+    return tq_catalog_end(catalog, stmt, rc, "reading replaced values of");
+}
+
+/* Shorten a row of gc from its end; a row that is used up goes. */
+static enum tq_status gc_shorten(struct tq_catalog *catalog, sqlite3_int64 rowid, const uint64_t *keys,
+                                 size_t left) {
+    const sqlite3_api_routines *sqlite3_api = catalog->conn->api;
+    sqlite3_stmt *stmt = NULL;
+    TQ_TRY(tq_catalog_statement(catalog, left == 0 ? TQ_SQL_GC_REMOVE : TQ_SQL_GC_REPLACE, &stmt));
+    (void)sqlite3_bind_int64(stmt, 1, rowid);
+    if (left != 0) (void)sqlite3_bind_blob64(stmt, 2, keys, left * sizeof *keys, SQLITE_TRANSIENT);
+    return tq_catalog_run(catalog, stmt, "listing replaced values of");
+}
+
+enum tq_status tq_catalog_gc_take(struct tq_catalog *catalog, uint64_t high, uint64_t *keys, size_t capacity,
+                                  size_t *count) {
+    const sqlite3_api_routines *sqlite3_api = catalog->conn->api;
+    sqlite3_stmt *stmt = NULL;
+    *count = 0;
+    TQ_TRY(tq_catalog_statement(catalog, TQ_SQL_GC_NEXT, &stmt));
+    while (*count < capacity) {
+        (void)sqlite3_bind_int64(stmt, 1, (sqlite3_int64)high);
+        int rc = sqlite3_step(stmt);
+        if (rc != SQLITE_ROW) return tq_catalog_end(catalog, stmt, rc, "reading replaced values of");
+        sqlite3_int64 rowid = sqlite3_column_int64(stmt, 0);
+        const uint8_t *listed = sqlite3_column_blob(stmt, 1);
+        size_t have = (size_t)sqlite3_column_bytes(stmt, 1) / sizeof *keys;
+        size_t taken = tq_min_size(have, capacity - *count), left = have - taken;
+        if (taken != 0) memcpy(keys + *count, listed + left * sizeof *keys, taken * sizeof *keys);
+        *count += taken;
+        /* While the row is being read its blob is ours; the statement is reset afterwards. */
+        enum tq_status status = gc_shorten(catalog, rowid, (const void *)listed, left);
+        (void)sqlite3_reset(stmt);
+        TQ_TRY(status);
+    }
+    return TQ_OK;
+}

@@ -1,0 +1,74 @@
+/* One index on one connection: what changes, in SQLite; what never changes, in LMDB; one commit.
+ *
+ * SQLite tables (all named <name>_...): rows (id -> slot), log (fresh rows), seg (segments and dead bits), gc
+ * (replaced values), state (options, version). Savepoints, rollback, BUSY and crashes are therefore SQLite's.
+ * A put goes to rows and log; when the log holds a flush's worth, or at once for bulk, rows move into segments,
+ * LMDB first and the catalog second. FORMAT.md specifies both; docs/decisions/ says why.
+ *
+ * A struct tq_table belongs to one thread at a time. Any number of them, in any process, may be open. */
+#ifndef TQ_TABLE_H
+#define TQ_TABLE_H
+
+#include "storage/conn.h"
+#include "storage/segment.h"
+
+struct tq_table;
+
+/* Make the tables (inside the connection's transaction, which the caller commits). TQ_EXISTS. */
+enum tq_status tq_table_create(struct tq_conn *conn, struct tq_env *env, const char *name,
+                               const struct tq_format *format);
+/* Checks that catalog and folder belong together (uuid, serial, nonce). TQ_NOT_FOUND, TQ_FORMAT, TQ_CORRUPT. */
+enum tq_status tq_table_open(struct tq_conn *conn, struct tq_env *env, const char *name, struct tq_table **table);
+void tq_table_close(struct tq_table *table);
+/* Drop the tables; values are swept by a later writer. */
+enum tq_status tq_table_drop(struct tq_conn *conn, const char *name);
+/* Whether an index of that name is in the catalog. */
+enum tq_status tq_table_exists(struct tq_conn *conn, const char *name, bool *exists);
+
+const struct tq_format *tq_table_format(const struct tq_table *table);
+
+/* ---- Writing, inside a write transaction of the connection ---- */
+
+/* TQ_EXISTS if the id is taken; TQ_FULL. On failure nothing of this row stays. */
+enum tq_status tq_table_put(struct tq_table *table, int64_t id, const struct tq_row *row);
+enum tq_status tq_table_delete(struct tq_table *table, int64_t id); /* TQ_NOT_FOUND */
+
+/* Before COMMIT: seal what is open, flush what is due. May run again if COMMIT was BUSY. */
+enum tq_status tq_table_sync(struct tq_table *table);
+/* After the connection's COMMIT, or its ROLLBACK. */
+void tq_table_committed(struct tq_table *table);
+void tq_table_rolled_back(struct tq_table *table);
+
+/* A point to go back to: take it when a savepoint is opened; call undo after SQLite's ROLLBACK TO. */
+uint64_t tq_table_mark(struct tq_table *table);
+enum tq_status tq_table_undo(struct tq_table *table, uint64_t mark);
+
+/* Flush the whole log, run all merges, delete replaced values that may go. Inside a write transaction. */
+enum tq_status tq_table_optimize(struct tq_table *table);
+
+/* ---- Reading: within a transaction of the connection, or one statement of the host's ---- */
+
+struct tq_view_segment {
+    struct tq_segment *segment;
+    const uint64_t *dead; /* bit a row, ceil(rows / 64) words; NULL: all alive */
+    uint32_t dead_count;
+};
+
+/* What this connection's snapshot holds, its own uncommitted rows included; log rows are the last segment.
+ * Valid until the next call on this table. */
+struct tq_view {
+    const struct tq_view_segment *segments;
+    size_t count;
+    uint64_t live; /* rows alive */
+    uint64_t log_rows;
+    uint64_t version; /* changes whenever the contents do */
+};
+enum tq_status tq_table_view(struct tq_table *table, struct tq_view *view);
+
+/* The LMDB snapshot is let go (readers must not pin pages while idle). The view is invalid afterwards. */
+void tq_table_release(struct tq_table *table);
+
+/* Where an id lies. TQ_NOT_FOUND. */
+enum tq_status tq_table_find(struct tq_table *table, int64_t id, struct tq_view_segment *segment, uint32_t *row);
+
+#endif
