@@ -18,8 +18,9 @@
  * error of 2^-10. Full code: f32 arithmetic of rotation and scale. */
 #define TQ_SLACK_PLANE 1e-3
 #define TQ_SLACK_CODE 4e-6
-/* Norms are stored as f32: |x|^2 is known to this relative error. */
+/* Norms are stored as f32: |x|^2 is known to this relative error; |q|^2 to that of a few double operations. */
 #define TQ_SLACK_NORM2 2.5e-7
+#define TQ_SLACK_QUERY2 4e-15
 
 struct tq_bound {
     enum tq_metric metric;
@@ -48,7 +49,8 @@ static inline double tq_bound_lower(double estimate, double kappa) {
 static inline double tq_bound_score(const struct tq_bound *b, double cosine, double norm, int sign) {
     if (b->metric == TQ_COSINE) return cosine;
     if (b->metric == TQ_IP) return norm == 0 ? 0 : cosine * norm * b->query_norm;
-    double norm2 = norm * norm, base = -norm2 - b->query_norm * b->query_norm + sign * TQ_SLACK_NORM2 * norm2;
+    double norm2 = norm * norm, query2 = b->query_norm * b->query_norm;
+    double base = -norm2 - query2 + sign * (TQ_SLACK_NORM2 * norm2 + TQ_SLACK_QUERY2 * query2);
     return norm == 0 ? base : base + 2 * norm * b->query_norm * cosine;
 }
 
@@ -57,7 +59,7 @@ static inline double tq_bound_cosine(const struct tq_bound *b, double bar, doubl
     if (b->metric == TQ_COSINE) return bar;
     if (b->metric == TQ_IP) return bar / (norm * b->query_norm);
     double q = b->query_norm;
-    return (bar + q * q + norm * norm * (1 - TQ_SLACK_NORM2)) / (2 * norm * q);
+    return (bar + q * q * (1 - TQ_SLACK_QUERY2) + norm * norm * (1 - TQ_SLACK_NORM2)) / (2 * norm * q);
 }
 
 /* The smallest such cosine over norms in [low, high], low > 0. */

@@ -69,12 +69,14 @@ struct tq_searcher {
     const struct tq_query *query;
     struct tq_bound bound;
     size_t wanted;  /* how many the bar is the wanted-th largest of */
+    bool proof;       /* bounds hold with certainty: any valid bar gives the same answer */
     bool by_estimate; /* a fixed count of the best estimates, not every row whose bound asks for it */
     double seed_bar;
-    double inv_sqrt_dim;
+    double sqrt_dim;
     double plane_scale; /* plane_step / sqrt(dim): a plane's dot product to its cosine, per unit of code length */
     double plane_slack; /* added to that */
-    double code_slack;
+    double query_slack; /* what rounding the query costs, per unit of length of the code, and again of the sketch */
+    double code_slack;  /* that, and the arithmetic's, per unit of length of the code */
     struct tq_window window;
     struct tq_vector survivors; /* struct tq_survivor */
     struct tq_vector ranked;    /* candidates, rank.c's own struct */
@@ -108,12 +110,30 @@ struct tq_plane_scalars {
 double tq_upper_first(const struct tq_searcher *s, int32_t first, const struct tq_plane_scalars *scalars);
 double tq_upper_second(const struct tq_searcher *s, int32_t first, int32_t second,
                        const struct tq_plane_scalars *scalars);
+/* Whether a row may reach the bar, by an estimate of its cosine with all slack added: the same question as comparing
+ * its upper bound, without solving for it. Says yes in doubt. */
+struct tq_gate {
+    double bar, cosine, kappa; /* cosine metric: the bar, and zeta * perp of it */
+};
+struct tq_gate tq_gate_at(const struct tq_searcher *s, double bar);
+static inline bool tq_gate_open(const struct tq_searcher *s, const struct tq_gate *gate, double estimate,
+                                double error, double norm) {
+    if (s->bound.metric == TQ_COSINE) return !(estimate < gate->cosine - gate->kappa * error - 1e-9);
+    if (norm == 0) return true;
+    double q = s->bound.query_norm, cosine = tq_bound_cosine(&s->bound, gate->bar, norm);
+    double rounding = 1e-9 + 1e-15 * (norm / q + q / norm); /* of the squares of a distance */
+    return !(estimate < cosine - s->bound.zeta * tq_bound_perp(cosine) * error - rounding);
+}
+/* At least sqrt(1 + error^2), and near it where errors are small. */
+static inline double tq_gate_length(double error) { return 1 + 0.5 * error * error; }
+
 enum tq_status tq_plane_scalars_get(const struct tq_searcher *s, uint32_t segment, uint32_t row,
                                     struct tq_plane_scalars *scalars);
 /* How much of the planes a survivor's `upper` includes already. */
 enum tq_depth { TQ_DEPTH_NONE = 0, TQ_DEPTH_FIRST = 1, TQ_DEPTH_SECOND = 2 };
 /* Refine survivors [0, count); results go to the workers. */
-enum tq_status tq_survivors_refine(struct tq_searcher *s, const struct tq_survivor *survivors, size_t count,
+/* Survivors refined early are marked by an upper bound of -infinity. */
+enum tq_status tq_survivors_refine(struct tq_searcher *s, struct tq_survivor *survivors, size_t count,
                                    enum tq_depth depth);
 /* Refine some rows only to raise s->seed_bar, a bar that no row of the answer is below. */
 enum tq_status tq_survivors_seed(struct tq_searcher *s, const struct tq_survivor *survivors, size_t count);
@@ -123,6 +143,8 @@ void tq_worker_note(struct tq_worker *w, enum tq_status status);
 enum tq_status tq_workers_status(const struct tq_searcher *s);
 
 /* rank.c: candidates of all workers, ranked. */
+/* A proof may take its bar from exact scores: the k-th best of some refined rows. */
+enum tq_status tq_rank_bar(struct tq_searcher *s, const struct tq_vector *refined, double *bar);
 enum tq_status tq_rank(struct tq_searcher *s, size_t k, struct tq_hit *hits, size_t *count);
 
 #endif

@@ -26,7 +26,7 @@ enum tq_status tq_searcher_open(const struct tq_codec *codec, struct tq_searcher
     }
     s->codec = codec;
     s->row = row;
-    s->inv_sqrt_dim = 1 / sqrt((double)codec->format.dim);
+    s->sqrt_dim = sqrt((double)codec->format.dim);
     *searcher = s;
     return TQ_OK;
 }
@@ -70,11 +70,13 @@ static enum tq_status set_query(struct tq_searcher *s, const struct tq_query *qu
     const struct tq_format *format = &s->codec->format;
     double proof = sqrt(fmax(1, (double)format->dim - 1)), z = fmin(s->options->confidence, proof);
     double zeta = z / proof;
+    s->proof = z >= proof;
     s->query = query;
     s->bound = (struct tq_bound){.metric = format->metric, .zeta = zeta, .query_norm = query->norm};
-    s->plane_scale = query->plane_step * s->inv_sqrt_dim;
+    s->plane_scale = query->plane_step / s->sqrt_dim;
     s->plane_slack = zeta * query->plane_error + TQ_SLACK_PLANE;
-    s->code_slack = 2 * zeta * query->code_error + TQ_SLACK_CODE;
+    s->query_slack = zeta * query->code_error;
+    s->code_slack = s->query_slack + TQ_SLACK_CODE;
     s->seed_bar = -INFINITY;
     s->by_estimate = format->rows == TQ_ROWS_NONE || s->options->oversample > 0;
     double wanted = s->options->oversample > 0 ? ceil(s->options->oversample * (double)k) : (double)k;

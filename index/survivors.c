@@ -27,25 +27,33 @@ double tq_upper_second(const struct tq_searcher *s, int32_t first, int32_t secon
     return tq_bound_score(&s->bound, tq_bound_upper(cosine, s->bound.zeta * error), (double)scalars->norm, +1);
 }
 
-static void bound_full(const struct tq_searcher *s, const uint8_t *record, const struct tq_code_dots *dots,
-                       double upper, struct tq_refined *refined) {
+struct tq_gate tq_gate_at(const struct tq_searcher *s, double bar) {
+    return (struct tq_gate){.bar = bar, .cosine = bar, .kappa = s->bound.zeta * tq_bound_perp(bar)};
+}
+
+/* False where the full code alone shows that the row cannot reach the gate's bar. */
+static bool bound_full(const struct tq_searcher *s, const uint8_t *record, const struct tq_code_dots *dots,
+                       double upper, const struct tq_gate *gate, struct tq_refined *refined) {
     const struct tq_format *format = &s->codec->format;
     struct tq_record_tail tail;
     memcpy(&tail, record + (size_t)format->bits * format->plane_bytes, sizeof tail);
-    double gamma = (double)tq_f32_from_f16(tail.gamma) * s->inv_sqrt_dim;
+    double gamma = (double)tq_f32_from_f16(tail.gamma) / s->sqrt_dim;
     double error = (double)tq_f32_from_f16(tail.error), norm = (double)tail.norm;
     double cosine = (double)tail.scale *
                     (dots->code * s->query->code_step + gamma * dots->sketch * s->query->sketch_step);
+    double sketch_slack = s->query_slack * (double)tail.scale * gamma * s->sqrt_dim;
+    if (!tq_gate_open(s, gate, cosine + s->code_slack * tq_gate_length(error) + sketch_slack, error, norm)) return false;
     refined->estimate = tq_bound_score(&s->bound, cosine, norm, 0);
     double lower = -INFINITY;
     if (!isinf(error)) {
-        double slack = s->code_slack * sqrt(1 + error * error), kappa = s->bound.zeta * error;
+        double slack = s->code_slack * sqrt(1 + error * error) + sketch_slack, kappa = s->bound.zeta * error;
         double full = tq_bound_score(&s->bound, tq_bound_upper(cosine + slack, kappa), norm, +1);
         upper = fmin(upper, full);
         lower = tq_bound_score(&s->bound, tq_bound_lower(cosine - slack, kappa), norm, -1);
     }
     refined->upper = upper;
-    refined->rank_key = fmin(upper, s->by_estimate ? refined->estimate : lower);
+    refined->rank_key = fmin(upper, !s->proof || s->by_estimate ? refined->estimate : lower);
+    return true;
 }
 
 enum tq_status tq_plane_scalars_get(const struct tq_searcher *s, uint32_t segment, uint32_t row,
@@ -69,6 +77,8 @@ enum tq_status tq_plane_scalars_get(const struct tq_searcher *s, uint32_t segmen
 }
 
 /* ---- Batches ---- */
+
+enum { BEST_ROWS = 32 };
 
 static double worker_bar(const struct tq_searcher *s, const struct tq_worker *w) {
     return fmax(s->seed_bar, tq_topk_bar(&w->top));
@@ -118,13 +128,17 @@ static enum tq_status refine_batch(struct tq_searcher *s, struct tq_worker *w, s
     TQ_TRY(tq_vector_reserve(&w->refined, w->refined.count + count, sizeof(struct tq_refined)));
     struct tq_refined *out = w->refined.data;
     double bar = worker_bar(s, w);
+    struct tq_gate gate = tq_gate_at(s, bar);
     for (size_t i = 0; i < count; i++) {
         struct tq_refined refined = {.segment = w->batch[i].segment, .row = w->batch[i].row};
-        bound_full(s, w->records[i], &w->codes[i], w->batch[i].upper, &refined);
+        if (!bound_full(s, w->records[i], &w->codes[i], w->batch[i].upper, &gate, &refined)) continue;
         if (refined.upper < bar) continue;
         out[w->refined.count++] = refined;
         tq_topk_push(&w->top, refined.rank_key);
-        bar = worker_bar(s, w);
+        if (worker_bar(s, w) > bar) {
+            bar = worker_bar(s, w);
+            gate = tq_gate_at(s, bar);
+        }
     }
     return TQ_OK;
 }
@@ -163,8 +177,27 @@ static void refine_share(struct tq_searcher *s, size_t share, const struct tq_su
     tq_worker_note(w, refine_range(s, w, survivors + first, last - first, depth));
 }
 
-enum tq_status tq_survivors_refine(struct tq_searcher *s, const struct tq_survivor *survivors, size_t count,
+/* The rows of the largest upper bounds go first: the bar they set spares most of the others. */
+static enum tq_status refine_best(struct tq_searcher *s, struct tq_survivor *survivors, size_t count,
+                                  enum tq_depth depth) {
+    double values[BEST_ROWS];
+    struct tq_topk top = {.values = values, .capacity = BEST_ROWS};
+    struct tq_survivor best[2 * BEST_ROWS];
+    size_t taken = 0;
+    for (size_t i = 0; i < count; i++) tq_topk_push(&top, survivors[i].upper);
+    double bar = tq_topk_bar(&top);
+    for (size_t i = 0; i < count && taken < TQ_COUNT(best); i++) {
+        if (survivors[i].upper < bar) continue;
+        best[taken++] = survivors[i];
+        survivors[i].upper = -INFINITY;
+    }
+    return refine_range(s, &s->workers[0], best, taken, depth);
+}
+
+enum tq_status tq_survivors_refine(struct tq_searcher *s, struct tq_survivor *survivors, size_t count,
                                    enum tq_depth depth) {
+    bool helps = s->wanted <= BEST_ROWS && count > 4 * BEST_ROWS;
+    if (helps) TQ_TRY(refine_best(s, survivors, count, depth));
     if (s->worker_count == 1) return refine_range(s, &s->workers[0], survivors, count, depth);
 #ifdef _OPENMP
 #pragma omp parallel for schedule(static, 1) num_threads((int)s->worker_count)
@@ -184,7 +217,9 @@ enum tq_status tq_survivors_seed(struct tq_searcher *s, const struct tq_survivor
     struct tq_worker *w = &s->workers[s->worker_count];
     tq_worker_reset(s, w);
     TQ_TRY(refine_range(s, w, survivors, count, TQ_DEPTH_FIRST));
-    s->seed_bar = fmax(s->seed_bar, tq_topk_bar(&w->top));
+    double bar = tq_topk_bar(&w->top);
+    if (s->proof && !s->by_estimate) TQ_TRY(tq_rank_bar(s, &w->refined, &bar));
+    s->seed_bar = fmax(s->seed_bar, bar);
     s->stats->survivors += w->survivors;
     return TQ_OK;
 }

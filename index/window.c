@@ -273,8 +273,36 @@ static enum tq_status block_scalars_get(struct tq_searcher *s, uint32_t segment,
     return TQ_OK;
 }
 
+/* A row's upper bound by the planes read; false if it cannot reach the bar. */
+static bool bound_row(const struct tq_searcher *s, const struct tq_gate *gate, const struct block_scalars *stored,
+                      uint32_t r, bool second, int32_t second_dot, struct tq_survivor *row) {
+    struct tq_plane_scalars scalars = {.first_error = tq_f32_from_f16(stored->first_error[r]),
+                                       .norm = stored->norm == NULL ? 1 : stored->norm[r]};
+    double error = (double)scalars.first_error, cosine = s->plane_scale * row->first, length = tq_gate_length(error);
+    double norm = (double)scalars.norm;
+    if (second) {
+        scalars.second = stored->second[r];
+        error = (double)tq_f32_from_f16(scalars.second.error);
+        length = tq_gate_length(error);
+        cosine = s->plane_scale * (2.0 * row->first + second_dot) * (double)tq_f32_from_f16(scalars.second.scale);
+    } else {
+        cosine = fmax(cosine * length, cosine); /* its length is at least 1 and at most `length` */
+    }
+    cosine += s->plane_slack * length;
+    if (!tq_gate_open(s, gate, cosine, error, norm)) return false;
+    if (s->proof) { /* no order to be independent of: any bound will do, and this one costs nothing */
+        row->upper = isinf(error) ? INFINITY : tq_bound_score(&s->bound, cosine + error, norm, +1);
+        return true;
+    }
+    row->upper = tq_upper_first(s, row->first, &scalars);
+    if (row->upper < s->seed_bar) return false;
+    if (second) row->upper = fmin(row->upper, tq_upper_second(s, row->first, second_dot, &scalars));
+    return row->upper >= s->seed_bar;
+}
+
 /* The survivors of one block, by each row's own bounds. */
-static enum tq_status collect_block(struct tq_searcher *s, const struct tq_span *span, uint32_t block, bool second) {
+static enum tq_status collect_block(struct tq_searcher *s, const struct tq_span *span, uint32_t block, bool second,
+                                    const struct tq_gate *gate) {
     size_t at = (size_t)block * TQ_BLOCK_ROWS;
     const uint16_t *sums = sums_of(&s->window, 0, span) + at;
     const uint16_t *deeper = second ? sums_of(&s->window, 1, span) + at : NULL;
@@ -289,20 +317,15 @@ static enum tq_status collect_block(struct tq_searcher *s, const struct tq_span 
     struct block_scalars stored;
     TQ_TRY(block_scalars_get(s, span->segment, block, &stored));
     TQ_TRY(tq_vector_reserve(&s->survivors, s->survivors.count + TQ_BLOCK_ROWS, sizeof(struct tq_survivor)));
-    struct tq_survivor *out = s->survivors.data;
-    for (uint32_t r = 0; r < TQ_BLOCK_ROWS; r++) {
-        mask[r / 64] >>= r % 64 == 0 ? 0 : 1;
-        if ((mask[r / 64] & 1) == 0) continue;
-        struct tq_plane_scalars scalars = {.first_error = tq_f32_from_f16(stored.first_error[r]),
-                                           .norm = stored.norm == NULL ? 1 : stored.norm[r]};
-        struct tq_survivor row = {.segment = span->segment, .row = (uint32_t)at + r, .first = first_dot(s, sums[r])};
-        row.upper = tq_upper_first(s, row.first, &scalars);
-        if (row.upper < s->seed_bar) continue;
-        if (second) {
-            scalars.second = stored.second[r];
-            row.upper = fmin(row.upper, tq_upper_second(s, row.first, first_dot(s, deeper[r]), &scalars));
+    for (uint32_t half = 0; half < 2; half++) {
+        for (uint64_t rest = mask[half]; rest != 0; rest &= rest - 1) {
+            uint32_t r = 64 * half + (uint32_t)__builtin_ctzll(rest);
+            struct tq_survivor row = {.segment = span->segment, .row = (uint32_t)at + r};
+            row.first = first_dot(s, sums[r]);
+            if (bound_row(s, gate, &stored, r, second, second ? first_dot(s, deeper[r]) : 0, &row)) {
+                ((struct tq_survivor *)s->survivors.data)[s->survivors.count++] = row;
+            }
         }
-        if (row.upper >= s->seed_bar) out[s->survivors.count++] = row;
     }
     return TQ_OK;
 }
@@ -310,10 +333,11 @@ static enum tq_status collect_block(struct tq_searcher *s, const struct tq_span 
 static enum tq_status collect(struct tq_searcher *s, bool second) {
     const struct tq_window *w = &s->window;
     const uint32_t *lists = w->lists.data;
+    struct tq_gate gate = tq_gate_at(s, s->seed_bar);
     s->survivors.count = 0;
     for (size_t i = 0; i < w->span_count; i++) {
         for (size_t at = w->list_first[i]; at < w->list_first[i + 1]; at++) {
-            TQ_TRY(collect_block(s, &w->spans[i], lists[at], second));
+            TQ_TRY(collect_block(s, &w->spans[i], lists[at], second, &gate));
         }
     }
     return TQ_OK;

@@ -42,8 +42,10 @@ enum tq_status tq_builder_open(const struct tq_format *format, uint64_t slot_fir
     atomic_store(&builder->memory.whole, true);
     /* Doubling would hold a sealed segment's codes one and a half times: with a sink all address space at once. */
     enum tq_status status = grow(builder, sink != NULL || capacity < ROOM_FIRST ? capacity : ROOM_FIRST);
-    if (status == TQ_OK) *out = builder;
-    else tq_builder_close(builder);
+    if (status == TQ_OK)
+        *out = builder;
+    else
+        tq_builder_close(builder);
     return status;
 }
 
@@ -91,8 +93,10 @@ static void stats_begin(struct tq_block_stats *stats, const struct tq_row *row) 
 
 static void stats_row(struct tq_builder *builder, uint32_t at, const struct tq_row *row) {
     struct tq_block_stats *stats = (struct tq_block_stats *)builder->planes[TQ_PLANE_STATS] + at / TQ_BLOCK_ROWS;
-    if (at % TQ_BLOCK_ROWS == 0) stats_begin(stats, row);
-    else stats_add(stats, row);
+    if (at % TQ_BLOCK_ROWS == 0)
+        stats_begin(stats, row);
+    else
+        stats_add(stats, row);
 }
 
 static void transpose_block(struct tq_builder *builder, uint32_t block, uint32_t rows) {
@@ -123,9 +127,8 @@ static enum tq_status check_append(const struct tq_builder *builder, uint64_t sl
     if (builder->rows >= builder->capacity)
         return tq_fail(TQ_MISUSE, "a builder for %u rows is full", builder->capacity);
     if (slot < builder->slot_next || slot - builder->slot_first >= UINT32_MAX)
-        return tq_fail(TQ_MISUSE, "slot %llu does not follow %llu in a segment from %llu",
-                       (unsigned long long)slot, (unsigned long long)builder->slot_next,
-                       (unsigned long long)builder->slot_first);
+        return tq_fail(TQ_MISUSE, "slot %llu does not follow %llu in a segment from %llu", (unsigned long long)slot,
+                       (unsigned long long)builder->slot_next, (unsigned long long)builder->slot_first);
     return TQ_OK;
 }
 
@@ -135,8 +138,8 @@ enum tq_status tq_builder_append(struct tq_builder *builder, int64_t id, uint64_
     if (builder->rows == builder->room)
         TQ_TRY(grow(builder, builder->room > builder->capacity / 2 ? builder->capacity : 2 * builder->room));
     if (exact_bytes > 0 && builder->out.sink == NULL) {
-        if (row->exact == NULL) return tq_fail(TQ_MISUSE, "slot %llu comes without its exact row",
-                                               (unsigned long long)slot);
+        if (row->exact == NULL)
+            return tq_fail(TQ_MISUSE, "slot %llu comes without its exact row", (unsigned long long)slot);
         memcpy(builder->planes[TQ_PLANE_EXACT] + (size_t)builder->rows * exact_bytes, row->exact, exact_bytes);
     } else if (exact_bytes > 0 && row->exact != NULL) {
         TQ_TRY(tq_exact_append(builder, slot, row->exact));
@@ -146,8 +149,7 @@ enum tq_status tq_builder_append(struct tq_builder *builder, int64_t id, uint64_
 }
 
 /* Rows are copied by the run, so the kernel's readahead is welcome (ask = false). */
-enum tq_status tq_builder_copy(struct tq_builder *builder, struct tq_segment *segment, uint32_t row,
-                               bool with_exact) {
+enum tq_status tq_builder_copy(struct tq_builder *builder, struct tq_segment *segment, uint32_t row, bool with_exact) {
     const struct tq_format *format = &segment->format;
     struct tq_row copy = {.exact = NULL};
     const uint8_t *bytes = NULL, *exact = NULL;
@@ -167,8 +169,10 @@ enum tq_status tq_builder_copy(struct tq_builder *builder, struct tq_segment *se
     memcpy(&tail, copy.record + format->record_bytes - sizeof tail, sizeof tail);
     copy.norm = tail.norm;
     if (with_exact && format->exact_bytes > 0) {
-        if (segment->exact_by_row) TQ_TRY(tq_segment_unit(segment, TQ_PLANE_EXACT, row, false, &exact));
-        else TQ_TRY(tq_segment_exact_unit(segment, slot, false, &exact));
+        if (segment->exact_by_row)
+            TQ_TRY(tq_segment_unit(segment, TQ_PLANE_EXACT, row, false, &exact));
+        else
+            TQ_TRY(tq_segment_exact_unit(segment, slot, false, &exact));
         copy.exact = exact;
     }
     return tq_builder_append(builder, id, slot, &copy);
@@ -211,11 +215,10 @@ static void view_plane(struct tq_builder *builder, enum tq_plane plane, uint32_t
         builder->view.planes[plane].count = 0;
         return;
     }
-    builder->view_pieces[plane] =
-        (struct tq_piece){.units = units, .base = builder->planes[plane], .chunk = &builder->memory};
-    builder->view.planes[plane] = (struct tq_plane_map){.pieces = &builder->view_pieces[plane],
-                                                        .count = 1,
-                                                        .unit_bytes = tq_plane_unit_bytes(&builder->format, plane)};
+    builder->view_pieces[plane] = (struct tq_piece){
+        .units = units, .base = builder->planes[plane], .chunk = &builder->memory};
+    builder->view.planes[plane] = (struct tq_plane_map){
+        .pieces = &builder->view_pieces[plane], .count = 1, .unit_bytes = tq_plane_unit_bytes(&builder->format, plane)};
 }
 
 static void view_exact_piece(struct tq_segment *view, const struct tq_directory_exact *from, uint32_t chunk_base) {
@@ -265,8 +268,10 @@ static enum tq_status view_exact(struct tq_builder *builder, struct tq_env_reade
     while (a < own->piece_count || b < adopted->piece_count) {
         bool take_own = b == adopted->piece_count ||
                         (a < own->piece_count && own->pieces[a].slot_first < adopted->pieces[b].slot_first);
-        if (take_own) view_exact_piece(view, &own->pieces[a++], 0);
-        else view_exact_piece(view, &adopted->pieces[b++], chunks);
+        if (take_own)
+            view_exact_piece(view, &own->pieces[a++], 0);
+        else
+            view_exact_piece(view, &adopted->pieces[b++], chunks);
     }
     return TQ_OK;
 }
@@ -290,7 +295,8 @@ struct tq_segment *tq_builder_segment(struct tq_builder *builder) {
     view->rows = builder->rows;
     view->blocks = (builder->rows + TQ_BLOCK_ROWS - 1) / TQ_BLOCK_ROWS;
     for (int plane = 0; plane < TQ_PLANE_EXACT; plane++)
-        view_plane(builder, (enum tq_plane)plane, tq_plane_units(&builder->format, (enum tq_plane)plane, builder->rows));
+        view_plane(builder, (enum tq_plane)plane,
+                   tq_plane_units(&builder->format, (enum tq_plane)plane, builder->rows));
     bool exact = builder->format.exact_bytes > 0;
     view->exact_by_row = exact && builder->out.sink == NULL;
     if (view->exact_by_row) view_plane(builder, TQ_PLANE_EXACT, builder->rows);

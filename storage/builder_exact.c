@@ -57,8 +57,8 @@ static enum tq_status begin_piece(struct tq_builder *builder, uint64_t slot) {
     }
     memset(exact->image + TQ_CHUNK_HEAD + exact->fill, 0, offset - exact->fill);
     exact->fill = offset;
-    exact->own.pieces[exact->own.piece_count++] =
-        (struct tq_directory_exact){.slot_first = slot, .chunk = exact->own.chunk_count, .offset = offset};
+    exact->own.pieces[exact->own.piece_count++] = (struct tq_directory_exact){
+        .slot_first = slot, .chunk = exact->own.chunk_count, .offset = offset};
     return TQ_OK;
 }
 
@@ -134,11 +134,11 @@ enum tq_status tq_builder_adopt(struct tq_builder *builder, struct tq_segment *s
     const struct tq_chunk *chunks = segment->chunks + segment->code_chunks;
     for (uint32_t i = 0; i < segment->exact_count; i++) {
         const struct tq_exact_piece *from = &segment->exact[i];
-        list->pieces[at + i] =
-            (struct tq_directory_exact){.slot_first = from->slot_first,
-                                        .slots = from->slots,
-                                        .chunk = list->chunk_count + (uint32_t)(from->chunk - chunks),
-                                        .offset = from->offset};
+        list->pieces[at + i] = (struct tq_directory_exact){.slot_first = from->slot_first,
+                                                           .slots = from->slots,
+                                                           .chunk = list->chunk_count +
+                                                                    (uint32_t)(from->chunk - chunks),
+                                                           .offset = from->offset};
     }
     for (uint32_t i = 0; i < segment->exact_chunks; i++)
         list->chunks[list->chunk_count + i] = (struct tq_exact_chunk){chunks[i].key, chunks[i].sum};

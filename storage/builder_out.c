@@ -80,13 +80,13 @@ void tq_out_withdraw(struct tq_out *out, uint64_t key) {
 }
 
 enum tq_status tq_out_write(struct tq_out *out, const struct tq_env_put *extra) {
-    struct tq_env_put puts[TQ_OUT_IMAGES + 1];
+    struct tq_env_put values[TQ_OUT_IMAGES + 1];
     size_t count = 0;
     for (; count < out->waiting; count++)
-        puts[count] = (struct tq_env_put){out->keys[count], out->images[count], tq_chunk_value_bytes(out->format)};
-    if (extra != NULL) puts[count++] = *extra;
+        values[count] = (struct tq_env_put){out->keys[count], out->images[count], tq_chunk_value_bytes(out->format)};
+    if (extra != NULL) values[count++] = *extra;
     if (count == 0 && out->drop_count == 0) return TQ_OK;
-    struct tq_env_batch batch = {.puts = puts,
+    struct tq_env_batch batch = {.puts = values,
                                  .put_count = count,
                                  .deletes = out->drops,
                                  .delete_count = out->drop_count,

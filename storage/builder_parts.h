@@ -27,9 +27,9 @@ enum tq_status tq_out_take(struct tq_out *out, uint8_t **image);
 /* Finish an image taken: it gets its key and waits. */
 void tq_out_post(struct tq_out *out, uint8_t *image, enum tq_chunk_kind kind, uint32_t payload_bytes, uint64_t *key,
                  uint64_t *sum);
-void tq_out_return(struct tq_out *out, uint8_t *image);      /* an image taken is not needed */
+void tq_out_return(struct tq_out *out, uint8_t *image); /* an image taken is not needed */
 enum tq_status tq_out_reserve_drops(struct tq_out *out, size_t count);
-void tq_out_withdraw(struct tq_out *out, uint64_t key);      /* a key posted is not needed; drops are reserved */
+void tq_out_withdraw(struct tq_out *out, uint64_t key); /* a key posted is not needed; drops are reserved */
 const uint8_t *tq_out_waiting(const struct tq_out *out, uint64_t key); /* its image, or NULL: it is written */
 /* Write what waits, and one more value if extra is not NULL. All or nothing. */
 enum tq_status tq_out_write(struct tq_out *out, const struct tq_env_put *extra);
@@ -59,8 +59,8 @@ struct tq_builder {
     uint64_t slot_first;
     uint64_t slot_next; /* smallest slot that may come */
     uint32_t capacity, rows;
-    uint32_t room;      /* rows the planes have memory for, whole blocks */
-    bool stale;         /* the open block is not transposed */
+    uint32_t room;                   /* rows the planes have memory for, whole blocks */
+    bool stale;                      /* the open block is not transposed */
     uint8_t *planes[TQ_PLANE_COUNT]; /* NORM, ID and SLOT always; EXACT, by row, without a sink */
     struct tq_out out;
     struct tq_exact_rows exact;

@@ -42,12 +42,12 @@ static void add_chunk(struct sealing *sealing, uint8_t *image, enum tq_chunk_kin
 static void add_piece(struct sealing *sealing, enum tq_plane plane, uint32_t first, uint32_t units, uint32_t offset) {
     struct tq_directory *directory = &sealing->directory;
     TQ_ASSERT(directory->head.pieces < sealing->piece_room);
-    directory->pieces[directory->head.pieces++] =
-        (struct tq_directory_piece){.plane = (uint32_t)plane,
-                                    .first = first,
-                                    .units = units,
-                                    .chunk = UINT32_MAX, /* the open rest chunk */
-                                    .offset = offset};
+    directory->pieces[directory->head.pieces++] = (struct tq_directory_piece){
+        .plane = (uint32_t)plane,
+        .first = first,
+        .units = units,
+        .chunk = UINT32_MAX, /* the open rest chunk */
+        .offset = offset};
 }
 
 /* ---- Planes ---- */

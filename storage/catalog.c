@@ -34,7 +34,8 @@ static const char *const sql_texts[TQ_SQL_COUNT] = {
                             " ORDER BY slot0",
     [TQ_SQL_GC_ADD] = "INSERT INTO \"%w\".\"%w_gc\"(version, keys) VALUES (?1, ?2)",
     [TQ_SQL_GC_ANY] = "SELECT 1 FROM \"%w\".\"%w_gc\" WHERE version BETWEEN ?1 AND ?2 LIMIT 1",
-    [TQ_SQL_GC_NEXT] = "SELECT rowid, keys FROM \"%w\".\"%w_gc\" WHERE version <= ?1 ORDER BY rowid LIMIT 1",
+    [TQ_SQL_GC_NEXT] = "SELECT rowid, keys FROM \"%w\".\"%w_gc\" WHERE version BETWEEN ?1 AND ?2"
+                       " ORDER BY rowid LIMIT 1",
     [TQ_SQL_GC_REMOVE] = "DELETE FROM \"%w\".\"%w_gc\" WHERE rowid = ?1",
     [TQ_SQL_GC_REPLACE] = "UPDATE \"%w\".\"%w_gc\" SET keys = ?2 WHERE rowid = ?1",
 };

@@ -103,9 +103,9 @@ enum tq_status tq_catalog_segment_scan(struct tq_catalog *catalog, tq_segment_ta
 enum tq_status tq_catalog_gc_add(struct tq_catalog *catalog, uint64_t version, const uint64_t *keys, size_t count);
 /* Rows with low <= version <= high are there. */
 enum tq_status tq_catalog_gc_any(struct tq_catalog *catalog, uint64_t low, uint64_t high, bool *any);
-/* Take out up to `capacity` keys of versions <= high. */
-enum tq_status tq_catalog_gc_take(struct tq_catalog *catalog, uint64_t high, uint64_t *keys, size_t capacity,
-                                  size_t *count);
+/* Take out up to `capacity` keys of them. */
+enum tq_status tq_catalog_gc_take(struct tq_catalog *catalog, uint64_t low, uint64_t high, uint64_t *keys,
+                                  size_t capacity, size_t *count);
 
 /* A number of an index that was dropped, and forget it; *number is 0 when there is none. */
 enum tq_status tq_catalog_dropped_take(struct tq_catalog *catalog, uint32_t *number);

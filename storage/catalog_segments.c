@@ -115,14 +115,15 @@ static enum tq_status gc_shorten(struct tq_catalog *catalog, sqlite3_int64 rowid
     return tq_catalog_run(catalog, stmt, "listing replaced values of");
 }
 
-enum tq_status tq_catalog_gc_take(struct tq_catalog *catalog, uint64_t high, uint64_t *keys, size_t capacity,
-                                  size_t *count) {
+enum tq_status tq_catalog_gc_take(struct tq_catalog *catalog, uint64_t low, uint64_t high, uint64_t *keys,
+                                  size_t capacity, size_t *count) {
     const sqlite3_api_routines *sqlite3_api = catalog->conn->api;
     sqlite3_stmt *stmt = NULL;
     *count = 0;
     TQ_TRY(tq_catalog_statement(catalog, TQ_SQL_GC_NEXT, &stmt));
     while (*count < capacity) {
-        (void)sqlite3_bind_int64(stmt, 1, (sqlite3_int64)high);
+        (void)sqlite3_bind_int64(stmt, 1, (sqlite3_int64)low);
+        (void)sqlite3_bind_int64(stmt, 2, (sqlite3_int64)high);
         int rc = sqlite3_step(stmt);
         if (rc != SQLITE_ROW) return tq_catalog_end(catalog, stmt, rc, "reading replaced values of");
         sqlite3_int64 rowid = sqlite3_column_int64(stmt, 0);

@@ -9,7 +9,7 @@
 
 #include "src/base/format.h"
 
-#define TQ_CHUNK_MAGIC 0x006b6e6863697174ull /* "tqichnk\0" */
+#define TQ_CHUNK_MAGIC 0x006b6e7568637174ull /* "tqchunk\0" */
 #define TQ_CHUNK_FORMAT 0u
 #define TQ_CHUNK_PAGE 4096u
 #define TQ_CHUNK_HEAD 4080u     /* the payload starts on a page: LMDB's own header has the 16 bytes before */

@@ -100,8 +100,8 @@ enum tq_status tq_directory_encode(struct tq_directory *directory, uint8_t **val
 
 static enum tq_status corrupt(const char *what) { return tq_fail(TQ_CORRUPT, "segment directory: %s", what); }
 
-static enum tq_status check_head(const struct tq_directory_head *head, size_t size, const uint8_t *uuid,
-                                 uint32_t index, const struct tq_format *format) {
+static enum tq_status check_head(const struct tq_directory_head *head, size_t size, const uint8_t *uuid, uint32_t index,
+                                 const struct tq_format *format) {
     if (head->magic != TQ_DIRECTORY_MAGIC) return corrupt("it is none");
     if (head->format > TQ_DIRECTORY_FORMAT)
         return tq_fail(TQ_FORMAT, "segment directory of format %u; this library reads %u", head->format,
@@ -201,8 +201,7 @@ static enum tq_status check_tables(const struct tq_directory *directory, const s
 }
 
 enum tq_status tq_directory_decode(const void *value, size_t size, uint64_t dir_sum, const uint8_t *uuid,
-                                   uint32_t index, const struct tq_format *format,
-                                   struct tq_directory *directory) {
+                                   uint32_t index, const struct tq_format *format, struct tq_directory *directory) {
     struct tq_directory new = {.chunks = NULL};
     const uint8_t *at = value;
     if (size < sizeof new.head) return corrupt("it is cut off");
@@ -210,12 +209,14 @@ enum tq_status tq_directory_decode(const void *value, size_t size, uint64_t dir_
     memcpy(&new.head, at, sizeof new.head);
     TQ_TRY(check_head(&new.head, size, uuid, index, format));
     at += sizeof new.head;
-    size_t chunks = (size_t)new.head.code_chunks + new.head.exact_chunks;
+    size_t chunks = (size_t) new.head.code_chunks + new.head.exact_chunks;
     new.chunks = copy_table(&at, chunks, sizeof *new.chunks);
     if (new.chunks != NULL) new.pieces = copy_table(&at, new.head.pieces, sizeof *new.pieces);
     if (new.pieces != NULL) new.exact = copy_table(&at, new.head.exact_pieces, sizeof *new.exact);
     enum tq_status status = new.exact == NULL ? TQ_NOMEM : check_tables(&new, format);
-    if (status == TQ_OK) *directory = new;
-    else tq_directory_clear(&new);
+    if (status == TQ_OK)
+        *directory = new;
+    else
+        tq_directory_clear(&new);
     return status;
 }

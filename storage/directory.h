@@ -7,9 +7,9 @@
 #include "storage/chunk.h"
 #include "storage/segment.h"
 
-#define TQ_DIRECTORY_MAGIC 0x0079726f74636964ull /* "dictory\0" */
+#define TQ_DIRECTORY_MAGIC 0x7463657269647174ull /* "tqdirect" */
 #define TQ_DIRECTORY_FORMAT 0u
-#define TQ_CODEC_VERSION 0u /* grows when the same vector and seed give another code */
+#define TQ_CODEC_VERSION 0u   /* grows when the same vector and seed give another code */
 #define TQ_PLANE_OPTIONAL 64u /* planes from here on may be unknown: they are skipped */
 
 enum tq_directory_flags { TQ_DIRECTORY_ID_CONSTANT = 1, TQ_DIRECTORY_SLOTS_DENSE = 2 };
@@ -92,7 +92,6 @@ enum tq_status tq_directory_encode(struct tq_directory *directory, uint8_t **val
 /* TQ_CORRUPT unless its sum is dir_sum, it belongs to this index, store and format and every piece lies within
  * its chunk and every plane is whole; TQ_FORMAT if newer. */
 enum tq_status tq_directory_decode(const void *value, size_t size, uint64_t dir_sum, const uint8_t *uuid,
-                                   uint32_t index, const struct tq_format *format,
-                                   struct tq_directory *directory);
+                                   uint32_t index, const struct tq_format *format, struct tq_directory *directory);
 
 #endif

@@ -16,35 +16,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "src/base/alloc.h"
+#include "storage/env_record.h"
 #include "storage/platform.h"
 
-#define MAP_BYTES ((size_t)1 << 40)     /* address space, not memory: the file grows as it is written */
-#define MAP_BYTES_MIN ((size_t)1 << 26) /* what is tried last where address space is limited */
-#define READERS_MAX 1022                /* fixed by the first process that opens; fills the lock file's pages */
+#define MAP_BYTES ((size_t)1 << 40)       /* address space, not memory: the file grows as it is written */
+#define MAP_BYTES_MIN ((size_t)1 << 26)   /* what is tried last where address space is limited */
+#define READERS_MAX 1022                  /* fixed by the first process that opens; fills the lock file's pages */
 #define FULL_RESERVE ((uint64_t)16 << 20) /* LMDB reports a full disk as EIO: less space than this explains one */
 #define BUCKETS 1024u
-
-#define ENV_MAGIC 0x0076656574696c71ull /* "qliteev\0" */
-#define ENV_FORMAT 0u
-
-struct env_record { /* meta["env"] */
-    uint64_t magic;
-    uint32_t format;
-    uint32_t reserved;
-    uint8_t uuid[16];
-    uint64_t sum; /* XXH3-64 of the bytes before */
-};
-_Static_assert(sizeof(struct env_record) == 40, "written to disk as it is");
-
-struct index_record { /* meta['i', index big-endian] */
-    struct tq_env_meta meta;
-    uint64_t sum;
-};
-_Static_assert(sizeof(struct index_record) == 40, "written to disk as it is");
 
 struct tq_env {
     struct tq_env *next;
@@ -161,8 +141,10 @@ static int lmdb_open(const char *path, unsigned flags, MDB_env **out) {
         if (rc == 0) rc = mdb_env_set_maxreaders(mdb, READERS_MAX);
         if (rc == 0) rc = mdb_env_set_mapsize(mdb, bytes);
         if (rc == 0) rc = mdb_env_open(mdb, path, flags | MDB_NOTLS, 0644);
-        if (rc == 0) *out = mdb;
-        else mdb_env_close(mdb);
+        if (rc == 0)
+            *out = mdb;
+        else
+            mdb_env_close(mdb);
     }
     tq_fd_guard_release(&guard);
     return rc;
@@ -183,20 +165,6 @@ static enum tq_status check_length(const struct tq_env *env, off_t size) {
     return TQ_OK;
 }
 
-static enum tq_status parse_env_record(struct tq_env *env, const MDB_val *value) {
-    struct env_record record;
-    if (value->mv_size < sizeof record) return tq_fail(TQ_FORMAT, "%s holds no store of tqlite", env->path);
-    memcpy(&record, value->mv_data, sizeof record);
-    if (record.magic != ENV_MAGIC) return tq_fail(TQ_FORMAT, "%s holds no store of tqlite", env->path);
-    if (record.format != ENV_FORMAT)
-        return tq_fail(TQ_FORMAT, "%s has format %u; this library reads format %u", env->path, record.format,
-                       ENV_FORMAT);
-    if (record.sum != XXH3_64bits(&record, offsetof(struct env_record, sum)))
-        return tq_fail(TQ_CORRUPT, "%s: record \"env\" fails its checksum", env->path);
-    memcpy(env->uuid, record.uuid, sizeof env->uuid);
-    return TQ_OK;
-}
-
 static enum tq_status open_dbs(struct tq_env *env) {
     MDB_txn *txn = NULL;
     MDB_val key = {3, "env"}, value;
@@ -206,9 +174,12 @@ static enum tq_status open_dbs(struct tq_env *env) {
     if (rc == 0) rc = mdb_dbi_open(txn, "meta", 0, &env->meta);
     if (rc == 0) rc = mdb_get(txn, env->meta, &key, &value);
     enum tq_status status;
-    if (rc == MDB_NOTFOUND) status = tq_fail(TQ_FORMAT, "%s holds no store of tqlite", env->path);
-    else if (rc != 0) status = fail(env->path, rc, "sub-databases", 0);
-    else status = parse_env_record(env, &value);
+    if (rc == MDB_NOTFOUND)
+        status = tq_fail(TQ_FORMAT, "%s holds no store of tqlite", env->path);
+    else if (rc != 0)
+        status = fail(env->path, rc, "sub-databases", 0);
+    else
+        status = tq_env_record_parse(env->path, value.mv_data, value.mv_size, env->uuid);
     if (status != TQ_OK) {
         mdb_txn_abort(txn);
         return status;
@@ -268,10 +239,10 @@ static enum tq_status env_new(const char *folder, const struct stat *st, const c
 
 /* ---- Making a folder (tq_folder_ensure renames it into place when this is done) ---- */
 
-static int write_env_record(MDB_env *mdb, const struct env_record *record) {
+static int write_env_record(MDB_env *mdb, struct tq_env_record *record) {
     MDB_txn *txn = NULL;
     MDB_dbi val, meta;
-    MDB_val key = {3, "env"}, value = {sizeof *record, (void *)record};
+    MDB_val key = {3, "env"}, value = {sizeof *record, record};
     int rc = mdb_txn_begin(mdb, NULL, 0, &txn);
     if (rc != 0) return rc;
     rc = mdb_dbi_open(txn, "val", MDB_CREATE | MDB_INTEGERKEY, &val);
@@ -283,10 +254,8 @@ static int write_env_record(MDB_env *mdb, const struct env_record *record) {
 }
 
 static enum tq_status fill_folder(const char *folder) {
-    struct env_record record = {.magic = ENV_MAGIC, .format = ENV_FORMAT};
-    int error = tq_platform_random(record.uuid, sizeof record.uuid);
-    if (error != 0) return tq_fail(TQ_IO, "random bytes: %s", strerror(error));
-    record.sum = XXH3_64bits(&record, offsetof(struct env_record, sum));
+    struct tq_env_record record;
+    TQ_TRY(tq_env_record_make(&record));
     MDB_env *mdb = NULL;
     int rc = lmdb_open(folder, 0, &mdb);
     if (rc == 0) {
@@ -358,15 +327,6 @@ const char *tq_env_path(const struct tq_env *env) { return env->path; }
 
 /* ---- Writing ---- */
 
-struct meta_key {
-    uint8_t bytes[5];
-};
-
-static struct meta_key meta_key_of(uint32_t index) {
-    return (struct meta_key){{'i', (uint8_t)(index >> 24), (uint8_t)(index >> 16), (uint8_t)(index >> 8),
-                              (uint8_t)index}};
-}
-
 static int write_batch(struct tq_env *env, MDB_txn *txn, const struct tq_env_batch *batch) {
     int rc = 0;
     for (size_t i = 0; i < batch->delete_count && rc == 0; i++) {
@@ -382,9 +342,8 @@ static int write_batch(struct tq_env *env, MDB_txn *txn, const struct tq_env_bat
         rc = mdb_put(txn, env->val, &key, &value, MDB_NOOVERWRITE);
     }
     if (rc != 0) return rc;
-    struct meta_key name = meta_key_of(batch->index);
-    struct index_record record = {.meta = batch->meta};
-    record.sum = XXH3_64bits(&record, offsetof(struct index_record, sum));
+    struct tq_index_key name = tq_index_key_of(batch->index);
+    struct tq_index_record record = tq_index_record_make(&batch->meta);
     MDB_val key = {sizeof name.bytes, name.bytes}, value = {sizeof record, &record};
     return mdb_put(txn, env->meta, &key, &value, 0);
 }
@@ -402,8 +361,10 @@ enum tq_status tq_env_write(struct tq_env *env, const struct tq_env_batch *batch
     int rc = mdb_txn_begin(env->mdb, NULL, 0, &txn);
     if (rc != 0) return env_fail(env, rc, "write transaction", 0);
     rc = write_batch(env, txn, batch);
-    if (rc == 0) rc = mdb_txn_commit(txn);
-    else mdb_txn_abort(txn);
+    if (rc == 0)
+        rc = mdb_txn_commit(txn);
+    else
+        mdb_txn_abort(txn);
     return rc == 0 ? TQ_OK : env_fail(env, rc, "write", bytes);
 }
 
@@ -422,23 +383,21 @@ static enum tq_status begin_read(struct tq_env *env, MDB_txn **txn) {
 
 enum tq_status tq_env_meta(struct tq_env *env, uint32_t index, struct tq_env_meta *meta) {
     MDB_txn *txn = NULL;
-    struct meta_key name = meta_key_of(index);
+    struct tq_index_key name = tq_index_key_of(index);
     MDB_val key = {sizeof name.bytes, name.bytes}, value;
-    struct index_record record = {.sum = 0};
+    struct tq_env_meta found = {.serial = 0};
     TQ_TRY(begin_read(env, &txn));
     int rc = mdb_get(txn, env->meta, &key, &value);
-    bool whole = rc == 0 && value.mv_size == sizeof record;
-    if (whole) memcpy(&record, value.mv_data, sizeof record);
+    bool whole = rc != 0 || tq_index_record_parse(value.mv_data, value.mv_size, &found);
     mdb_txn_abort(txn);
     if (rc != 0 && rc != MDB_NOTFOUND) return env_fail(env, rc, "meta record", 0);
-    if (rc == 0 && (!whole || record.sum != XXH3_64bits(&record, offsetof(struct index_record, sum))))
-        return tq_fail(TQ_CORRUPT, "%s: meta record of index %u fails its checksum", env->path, index);
-    *meta = record.meta;
+    if (!whole) return tq_fail(TQ_CORRUPT, "%s: meta record of index %u fails its checksum", env->path, index);
+    *meta = found;
     return TQ_OK;
 }
 
-enum tq_status tq_env_keys_above(struct tq_env *env, uint32_t index, uint64_t serial, uint64_t *keys,
-                                 size_t capacity, size_t *count) {
+enum tq_status tq_env_keys_above(struct tq_env *env, uint32_t index, uint64_t serial, uint64_t *keys, size_t capacity,
+                                 size_t *count) {
     MDB_txn *txn = NULL;
     MDB_cursor *cursor = NULL;
     uint64_t number = tq_env_key(index, serial) + 1;

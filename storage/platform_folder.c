@@ -100,8 +100,7 @@ enum tq_status tq_folder_check_data(const char *file) {
     uint32_t magic = 0, page_bytes = 0;
     memcpy(&magic, head + 16, sizeof magic);
     memcpy(&page_bytes, head + 40, sizeof page_bytes);
-    if (got != (ssize_t)sizeof head || magic != 0xbeefc0deu)
-        return tq_fail(TQ_FORMAT, "%s is not an LMDB file", file);
+    if (got != (ssize_t)sizeof head || magic != 0xbeefc0deu) return tq_fail(TQ_FORMAT, "%s is not an LMDB file", file);
     bool power = page_bytes >= 4096 && page_bytes <= 65536 && (page_bytes & (page_bytes - 1)) == 0;
     if (!power) return tq_fail(TQ_CORRUPT, "%s: page size %u", file, page_bytes);
     if (size < 2 * (off_t)page_bytes) return tq_fail(TQ_CORRUPT, "%s is cut off: %lld bytes", file, (long long)size);

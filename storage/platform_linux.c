@@ -20,10 +20,10 @@ const char *tq_platform_network(const char *path) {
     static const struct {
         uint32_t magic;
         const char *name;
-    } kinds[] = {{0x6969, "NFS"},          {0x517b, "SMB"},        {0xff534d42, "CIFS"}, {0xfe534d42, "SMB2"},
-                 {0x65735546, "FUSE"},     {0x01021997, "9P"},     {0x00c36400, "Ceph"}, {0x5346414f, "AFS"},
-                 {0x73757245, "Coda"},     {0x0bd00bd0, "Lustre"}, {0x564c, "NCP"},      {0x19830326, "FhGFS"},
-                 {0x47504653, "GPFS"},     {0x013111a8, "IBRIX"},  {0x0bad1dea, "Panfs"}};
+    } kinds[] = {{0x6969, "NFS"},      {0x517b, "SMB"},        {0xff534d42, "CIFS"}, {0xfe534d42, "SMB2"},
+                 {0x65735546, "FUSE"}, {0x01021997, "9P"},     {0x00c36400, "Ceph"}, {0x5346414f, "AFS"},
+                 {0x73757245, "Coda"}, {0x0bd00bd0, "Lustre"}, {0x564c, "NCP"},      {0x19830326, "FhGFS"},
+                 {0x47504653, "GPFS"}, {0x013111a8, "IBRIX"},  {0x0bad1dea, "Panfs"}};
     struct statfs fs;
     if (statfs(path, &fs) != 0) return NULL;
     for (size_t i = 0; i < TQ_COUNT(kinds); i++)

@@ -125,15 +125,13 @@ static enum tq_status segment_fill(struct tq_segment *segment, struct tq_env_rea
     return TQ_OK;
 }
 
-static enum tq_status segment_new(struct tq_env *env, struct tq_env_reader *reader,
-                                  const struct tq_format *format, uint64_t dir_key, uint64_t dir_sum,
-                                  struct tq_segment **out) {
+static enum tq_status segment_new(struct tq_env *env, struct tq_env_reader *reader, const struct tq_format *format,
+                                  uint64_t dir_key, uint64_t dir_sum, struct tq_segment **out) {
     struct tq_directory directory;
     const void *value = NULL;
     size_t size = 0;
     TQ_TRY(tq_env_get(reader, dir_key, &value, &size));
-    TQ_TRY(tq_directory_decode(value, size, dir_sum, tq_env_uuid(env), (uint32_t)(dir_key >> 40), format,
-                               &directory));
+    TQ_TRY(tq_directory_decode(value, size, dir_sum, tq_env_uuid(env), (uint32_t)(dir_key >> 40), format, &directory));
     struct tq_segment *segment = tq_alloc_zero(sizeof *segment);
     enum tq_status status = TQ_NOMEM;
     if (segment != NULL) {
@@ -145,8 +143,10 @@ static enum tq_status segment_new(struct tq_env *env, struct tq_env_reader *read
         status = segment_fill(segment, reader, &directory);
     }
     tq_directory_clear(&directory);
-    if (status == TQ_OK) *out = segment;
-    else if (segment != NULL) segment_free(segment);
+    if (status == TQ_OK)
+        *out = segment;
+    else if (segment != NULL)
+        segment_free(segment);
     return status;
 }
 
@@ -212,8 +212,7 @@ size_t tq_segment_keys(const struct tq_segment *segment, uint64_t *code_keys, si
         *exact_count = 0;
         return 0;
     }
-    for (uint32_t i = 0; i < segment->code_chunks && i < code_capacity; i++)
-        code_keys[i] = segment->chunks[i].key;
+    for (uint32_t i = 0; i < segment->code_chunks && i < code_capacity; i++) code_keys[i] = segment->chunks[i].key;
     if (segment->code_chunks < code_capacity) code_keys[segment->code_chunks] = segment->dir_key;
     for (uint32_t i = 0; i < segment->exact_chunks && i < exact_capacity; i++)
         exact_keys[i] = segment->chunks[segment->code_chunks + i].key;

@@ -26,8 +26,7 @@ static void willneed_range(const struct tq_chunk *chunk, size_t offset, size_t s
 
 /* ---- Blocks ---- */
 
-enum tq_status tq_segment_block(struct tq_segment *segment, enum tq_plane plane, uint32_t block,
-                                const void **units) {
+enum tq_status tq_segment_block(struct tq_segment *segment, enum tq_plane plane, uint32_t block, const void **units) {
     const struct tq_plane_map *map = &segment->planes[plane];
     TQ_ASSERT(plane <= TQ_PLANE_STATS && block < segment->blocks && map->count > 0);
     uint32_t rows = tq_plane_grain(plane); /* units of a block */
@@ -38,8 +37,8 @@ enum tq_status tq_segment_block(struct tq_segment *segment, enum tq_plane plane,
     return TQ_OK;
 }
 
-enum tq_status tq_segment_blocks(struct tq_segment *segment, enum tq_plane plane, uint32_t block,
-                                 uint32_t wanted, const void **units, uint32_t *count) {
+enum tq_status tq_segment_blocks(struct tq_segment *segment, enum tq_plane plane, uint32_t block, uint32_t wanted,
+                                 const void **units, uint32_t *count) {
     const struct tq_plane_map *map = &segment->planes[plane];
     TQ_ASSERT(plane == TQ_PLANE_FIRST || plane == TQ_PLANE_SECOND || plane == TQ_PLANE_STATS);
     TQ_ASSERT(block < segment->blocks && map->count > 0 && wanted > 0);
@@ -84,8 +83,10 @@ static const struct tq_exact_piece *exact_find(const struct tq_segment *segment,
     while (low < high) { /* the first piece that ends behind the slot */
         uint32_t mid = low + (high - low) / 2;
         const struct tq_exact_piece *piece = &segment->exact[mid];
-        if (piece->slot_first + piece->slots <= slot) low = mid + 1;
-        else high = mid;
+        if (piece->slot_first + piece->slots <= slot)
+            low = mid + 1;
+        else
+            high = mid;
     }
     if (low == segment->exact_count || slot < segment->exact[low].slot_first) return NULL;
     return &segment->exact[low];
@@ -162,16 +163,18 @@ static enum tq_status gather_exact(struct tq_segment *segment, const uint32_t *r
             units[i] = piece->base + from;
             if (range_ready(piece->chunk, offset, size)) continue;
             ready = false;
-            if (pass == 0) willneed_range(piece->chunk, offset, size);
-            else TQ_TRY(verify_range(piece->chunk, offset, size, false));
+            if (pass == 0)
+                willneed_range(piece->chunk, offset, size);
+            else
+                TQ_TRY(verify_range(piece->chunk, offset, size, false));
         }
         if (ready) break;
     }
     return TQ_OK;
 }
 
-enum tq_status tq_segment_gather(struct tq_segment *segment, enum tq_plane plane, const uint32_t *rows,
-                                 size_t count, const uint8_t **units) {
+enum tq_status tq_segment_gather(struct tq_segment *segment, enum tq_plane plane, const uint32_t *rows, size_t count,
+                                 const uint8_t **units) {
     TQ_ASSERT(plane == TQ_PLANE_RECORD || (plane == TQ_PLANE_EXACT && segment->format.exact_bytes > 0));
     if (plane == TQ_PLANE_EXACT && !segment->exact_by_row) return gather_exact(segment, rows, count, units);
     return gather_plane(&segment->planes[plane], rows, count, units);
@@ -220,8 +223,10 @@ enum tq_status tq_segment_find(struct tq_segment *segment, uint64_t slot, uint32
             *row = mid;
             return TQ_OK;
         }
-        if (offset < wanted) low = mid + 1;
-        else high = mid;
+        if (offset < wanted)
+            low = mid + 1;
+        else
+            high = mid;
     }
     return tq_fail(TQ_NOT_FOUND, "slot %llu is not in this segment", (unsigned long long)slot);
 }

@@ -19,7 +19,9 @@ struct tq_cached_segment {
 
 struct tq_cached_log { /* rows in memory: the log's, or those of the open builder of a bulk */
     struct tq_builder *builder;
+    struct tq_segment *segment; /* the builder's rows, or NULL: not asked for since the last append */
     uint64_t *bits;
+    uint64_t slot_next;
     uint32_t dead, capacity;
 };
 
@@ -140,7 +142,7 @@ enum tq_status tq_table_merge(struct tq_table *table, bool all, bool *merged);
 enum tq_status tq_gc_collect(struct tq_table *table);
 /* Delete listed values that no snapshot can need; all: without limit. */
 enum tq_status tq_gc_run(struct tq_table *table, bool all);
-/* List the values of a segment. */
+/* List the values of a segment as replaced by the version that is being written. */
 enum tq_status tq_gc_list(struct tq_table *table, const struct tq_segment *segment, bool with_exact);
 
 #endif

@@ -113,14 +113,15 @@ static enum tq_status sync_log(struct tq_table *table, bool *changed) {
     return tq_txn_soft(status) && !table->txn.broken ? TQ_OK : status;
 }
 
-/* Housekeeping may fail without harm: what it has not done is done next time. */
+/* Merging and deleting may fail without harm: what was not done is done next time. What nothing refers to must
+ * be listed now, because the state we commit no longer tells it from the rest. */
 static enum tq_status tidy(struct tq_table *table) {
     bool merged = false;
     enum tq_status status = tq_table_merge(table, false, &merged);
-    if (status == TQ_OK) status = tq_gc_collect(table);
-    if (status == TQ_OK) status = tq_gc_run(table, false);
-    if (table->txn.broken || status == TQ_NOMEM) return status;
-    return TQ_OK;
+    if (table->txn.broken) return status;
+    TQ_TRY(tq_gc_collect(table));
+    status = tq_gc_run(table, false);
+    return table->txn.broken ? status : TQ_OK;
 }
 
 enum tq_status tq_table_sync(struct tq_table *table) {

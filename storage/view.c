@@ -215,10 +215,23 @@ static enum tq_status apply_put(struct tq_table *table, const struct tq_log_entr
         TQ_TRY(tq_builder_open(&table->format, entry->slot, log->capacity, NULL, &log->builder));
     } else if (tq_builder_row_count(log->builder) >= log->capacity) {
         return corrupt_entry(table, entry, "is one more than a log can hold");
-    } else if (entry->slot < tq_segment_slot_end(tq_builder_segment(log->builder))) {
+    } else if (entry->slot < log->slot_next) {
         return corrupt_entry(table, entry, "goes back behind the one before it");
     }
-    return tq_builder_append(log->builder, entry->id, entry->slot, &row);
+    TQ_TRY(tq_builder_append(log->builder, entry->id, entry->slot, &row));
+    log->slot_next = entry->slot + 1;
+    log->segment = NULL;
+    return TQ_OK;
+}
+
+/* The rows in memory as a segment, made once for as long as they stay the same. */
+static enum tq_status memory_segment(struct tq_cached_log *log, struct tq_segment **segment) {
+    if (log->segment == NULL && log->builder != NULL) {
+        log->segment = tq_builder_segment(log->builder);
+        if (log->segment == NULL) return tq_fail(TQ_NOMEM, "out of memory for %s", "the view of fresh rows");
+    }
+    *segment = log->segment;
+    return TQ_OK;
 }
 
 static enum tq_status apply_del(struct tq_table *table, const struct tq_log_entry *entry) {
@@ -227,11 +240,8 @@ static enum tq_status apply_del(struct tq_table *table, const struct tq_log_entr
     struct tq_cached_log *log = table->txn.builder != NULL ? &cache->open : &cache->log;
     struct tq_segment *segment = NULL;
     uint32_t row = 0;
-    if (cached != NULL) {
-        segment = cached->segment;
-    } else if (log->builder != NULL) {
-        segment = tq_builder_segment(log->builder);
-    }
+    if (cached != NULL) segment = cached->segment;
+    else TQ_TRY(memory_segment(log, &segment));
     if (segment == NULL || entry->slot < tq_segment_slot_first(segment)) {
         return corrupt_entry(table, entry, "deletes a row that does not exist");
     }
@@ -250,14 +260,14 @@ static uint64_t entry_sum(const struct tq_log_entry *entry) {
 
 struct follow {
     struct tq_table *table;
-    bool first, differs;
+    bool check, differs;
 };
 
 static enum tq_status follow_one(void *context, const struct tq_log_entry *entry) {
     struct follow *follow = context;
     struct tq_cache *cache = &follow->table->cache;
-    if (follow->first && cache->seq != 0) {
-        follow->first = false;
+    if (follow->check) { /* the last one that was applied */
+        follow->check = false;
         if (entry->seq == cache->seq && entry_sum(entry) == cache->sum) return TQ_OK;
         follow->differs = true;
         return TQ_NOT_FOUND; /* ends the scan */
@@ -274,10 +284,10 @@ static enum tq_status follow_one(void *context, const struct tq_log_entry *entry
 
 /* *differs: the log is not a continuation of what was applied. */
 static enum tq_status follow_log(struct tq_table *table, bool *differs) {
-    struct follow follow = {.table = table, .first = true};
     uint64_t from = table->cache.seq;
+    struct follow follow = {.table = table, .check = from != 0};
     enum tq_status status = tq_catalog_log_scan(table->catalog, from, follow_one, &follow);
-    *differs = follow.differs || (status == TQ_OK && from != 0 && follow.first);
+    *differs = follow.differs || (status == TQ_OK && follow.check);
     return follow.differs ? TQ_OK : status;
 }
 
@@ -293,7 +303,10 @@ static void see_open(struct tq_table *table) {
         cache->open.builder = builder;
         cache->open.capacity = table->rows_max;
     }
-    if (rows != cache->open_rows) cache->change++;
+    if (rows != cache->open_rows) {
+        cache->open.segment = NULL;
+        cache->change++;
+    }
     cache->open_rows = rows;
 }
 
@@ -357,10 +370,10 @@ enum tq_status tq_table_view(struct tq_table *table, struct tq_view *view) {
         cache->view[i] = (struct tq_view_segment){from->segment, from->dead != 0 ? from->bits : NULL, from->dead};
         made.live += from->row.rows - from->dead;
     }
-    const struct tq_cached_log *log = cache->open_rows != 0 ? &cache->open : &cache->log;
-    if (log->builder != NULL && tq_builder_row_count(log->builder) != 0) {
-        struct tq_segment *segment = tq_builder_segment(log->builder);
-        if (segment == NULL) return TQ_NOMEM;
+    struct tq_cached_log *log = cache->open_rows != 0 ? &cache->open : &cache->log;
+    struct tq_segment *segment = NULL;
+    TQ_TRY(memory_segment(log, &segment));
+    if (segment != NULL && tq_segment_row_count(segment) != 0) {
         cache->view[made.count++] = (struct tq_view_segment){segment, log->dead != 0 ? log->bits : NULL, log->dead};
         made.log_rows = tq_segment_row_count(segment) - log->dead;
         made.live += made.log_rows;

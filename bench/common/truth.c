@@ -168,12 +168,14 @@ static enum tq_status write_truth(const char *file, const struct truth_header *h
     return good ? TQ_OK : tq_fail(TQ_IO, "%s cannot be written", file);
 }
 
-enum tq_status bench_truth(const struct bench_problem *problem, size_t k, const char *file,
-                           struct bench_lists *truth) {
+enum tq_status bench_truth(const struct bench_problem *problem, size_t k, const char *file, struct bench_lists *truth) {
     TQ_TRY(bench_lists_init(truth, problem->queries->rows, k));
-    struct truth_header header = {
-        {'t', 'q', 't', 'r', 'u', 't', 'h', '1'},     bench_matrix_hash(problem->base),
-        bench_matrix_hash(problem->queries),          problem->queries->rows, k, (uint64_t)problem->metric};
+    struct truth_header header = {{'t', 'q', 't', 'r', 'u', 't', 'h', '1'},
+                                  bench_matrix_hash(problem->base),
+                                  bench_matrix_hash(problem->queries),
+                                  problem->queries->rows,
+                                  k,
+                                  (uint64_t)problem->metric};
     if (file != NULL && read_truth(file, &header, truth)) return TQ_OK;
     for (size_t i = 0; i < truth->queries * k; i++) truth->ids[i] = -1;
     enum tq_status status = bench_brute_force(problem, problem->base, truth);
@@ -231,9 +233,12 @@ static void judge(const struct bench_lists *truth, size_t query, const int64_t *
         if (depth > k || depth > truth->k) continue;
         double bar = m >= BENCH_ONE_1 ? true_scores[0] : true_scores[depth - 1];
         for (size_t i = 0; i < depth; i++) hits += ids[i] >= 0 && reaches(scores[i], bar);
-        if (m >= BENCH_ONE_1) *value = hits > 0;
-        else if (m >= BENCH_ID_1) *value = share_by_id(ids, truth->ids + query * truth->k, depth);
-        else *value = (double)hits / (double)depth;
+        if (m >= BENCH_ONE_1)
+            *value = hits > 0;
+        else if (m >= BENCH_ID_1)
+            *value = share_by_id(ids, truth->ids + query * truth->k, depth);
+        else
+            *value = (double)hits / (double)depth;
     }
 }
 

@@ -5,7 +5,7 @@
 
 static void pack_plane(const uint8_t *values, size_t dim, uint32_t shift, uint8_t *plane) {
     memset(plane, 0, tq_layout_plane_bytes(dim));
-    for (size_t j = 0; j < dim; j++) plane[j / 8] |= (uint8_t)((values[j] >> shift & 1u) << j % 8);
+    for (size_t j = 0; j < dim; j++) plane[j / 8] |= (uint8_t)(((uint32_t)values[j] >> shift & 1u) << j % 8);
 }
 
 static void pack(const uint8_t *indices, const uint8_t *sketch, size_t dim, uint32_t code_bits, uint8_t *record) {
@@ -24,7 +24,7 @@ static void transpose(const uint8_t *records, size_t stride, size_t row_count, u
         const uint8_t *bits = records + row * stride + offset;
         size_t byte = row % TQ_LAYOUT_GROUP_BYTES, shift = row < TQ_LAYOUT_GROUP_BYTES ? 0 : 4;
         for (size_t g = 0; g < groups; g++) {
-            uint32_t nibble = bits[g / 2] >> g % 2 * 4 & 15u;
+            uint32_t nibble = (uint32_t)bits[g / 2] >> g % 2 * 4 & 15u;
             block[g * TQ_LAYOUT_GROUP_BYTES + byte] |= (uint8_t)(nibble << shift);
         }
     }

@@ -143,7 +143,7 @@ static inline __attribute__((always_inline)) void run_bits(const struct tq_code_
     size_t sketch_offset = code_bits * job->plane_bytes;
     size_t bytes = sketch_offset + (query->sketch ? job->plane_bytes : 0) + SLACK;
     __m128i sketch_total = _mm_setr_epi32(0, job->sketch_total, 0, 0);
-    __m128i sketch_shift = _mm_setr_epi32(0, query->sketch, 0, 0);
+    const __m128i twice_sketch = _mm_setr_epi32(0, 1, 0, 0); /* shifts; without a sketch both sums are 0 */
     tables_init(&tables, query->centroids, code_bits);
     for (size_t i = 0; i < job->count && i < AHEAD; i++) prefetch(record_at(job, i), bytes);
     for (size_t i = 0; i < job->count; i++) {
@@ -154,7 +154,7 @@ static inline __attribute__((always_inline)) void run_bits(const struct tq_code_
         if (query->sketch) {
             sketch_i32x8 = sketch_part(query->sketch_query, record + sketch_offset, job->steps);
         }
-        __m128i both_i32x4 = _mm_sllv_epi32(fold(code_i32x8, sketch_i32x8), sketch_shift);
+        __m128i both_i32x4 = _mm_sllv_epi32(fold(code_i32x8, sketch_i32x8), twice_sketch);
         _mm_storel_epi64((__m128i *)&dots[i], _mm_sub_epi32(both_i32x4, sketch_total));
     }
 }

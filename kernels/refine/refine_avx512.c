@@ -39,7 +39,6 @@ struct job {
     size_t stride, count;
     size_t steps, plane_bytes;
     __m128i sketch_total; /* lane 1: sum of the sketch query */
-    __m128i sketch_shift; /* lanes 1 of a 64-bit pair: 1 with a sketch */
 };
 
 static inline const uint8_t *record_at(const struct job *job, size_t i) {
@@ -104,6 +103,7 @@ static inline __m128i fold(__m512i first, __m512i second) {
 
 static inline __attribute__((always_inline)) void run_bits(const struct tq_code_query *query, const struct job *job,
                                                            struct tq_code_dots *dots, unsigned code_bits) {
+    const __m128i twice_sketch = _mm_setr_epi32(0, 1, 0, 0); /* shifts; without a sketch both sums are 0 */
     __m512i table[CENTROIDS_MAX / LANES];
     size_t sketch_offset = code_bits * job->plane_bytes;
     size_t bytes = sketch_offset + (query->sketch ? job->plane_bytes : 0) + SLACK;
@@ -122,7 +122,7 @@ static inline __attribute__((always_inline)) void run_bits(const struct tq_code_
         if (query->sketch) {
             sketch_i32x16 = sketch_part(query->sketch_query, record + sketch_offset, job->steps);
         }
-        __m128i both_i32x4 = _mm_sllv_epi32(fold(code_i32x16, sketch_i32x16), job->sketch_shift);
+        __m128i both_i32x4 = _mm_sllv_epi32(fold(code_i32x16, sketch_i32x16), twice_sketch);
         _mm_storel_epi64((__m128i *)&dots[i], _mm_sub_epi32(both_i32x4, job->sketch_total));
     }
 }
@@ -136,7 +136,6 @@ static void run(const struct tq_code_query *query, struct job *job, struct tq_co
         total_i32x16 = _mm512_add_epi32(total_i32x16, _mm512_madd_epi16(words_i16x32, ones_i16x32));
     }
     job->sketch_total = fold(_mm512_setzero_si512(), total_i32x16);
-    job->sketch_shift = _mm_setr_epi32(0, query->sketch, 0, 0);
     switch (query->code_bits) {
     case 1: run_bits(query, job, dots, 1); break;
     case 2: run_bits(query, job, dots, 2); break;

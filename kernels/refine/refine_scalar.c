@@ -1,7 +1,7 @@
 /* Integer inner products of prepared queries with bit-plane records, dimension by dimension. */
 #include "kernels/impl.h"
 
-static uint32_t bit_at(const uint8_t *plane, size_t j) { return plane[j / 8] >> j % 8 & 1u; }
+static uint32_t bit_at(const uint8_t *plane, size_t j) { return (uint32_t)plane[j / 8] >> j % 8 & 1u; }
 
 static void sign_dots(const int8_t *query, size_t dim, uint32_t plane, const uint8_t *const *records, size_t count,
                       int32_t *dots) {

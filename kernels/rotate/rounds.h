@@ -3,7 +3,7 @@
 #define TQ_ROUNDS_H
 
 #include "kernels/kernels.h"
-#include "src/tq.h"
+#include "src/base/base.h"
 
 /* Permute and flip: to = flip(from[permutation]). from == to is allowed where permutation is NULL. */
 typedef void tq_round_turn(const struct tq_rotation *rotation, uint32_t round, const float *from, float *to);

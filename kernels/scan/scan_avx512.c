@@ -8,7 +8,8 @@
  * Keeping the odd bytes inside `all` saves an AND per step: what they add above is taken off once.
  * Used       vpshufb (p5), vpsrlw (p0), vpand, vpaddb, vpaddw (p05), vbroadcasti32x4 from memory (load port).
  * Per group  9 operations per 128 rows on two ports, 4.5 cycles per 64 bytes, and 2 loads. A block ends with
- *            about 35 operations. Bound: ports 0 and 5, 14 bytes a cycle, which L2 and a prefetched L3 give. */
+ *            about 35 operations. Bound: ports 0 and 5, 14 bytes a cycle, where blocks are in L2;
+ *            beyond it memory, about 8 bytes a cycle from an L3 of today. */
 #include <immintrin.h>
 
 #include "kernels/impl.h"

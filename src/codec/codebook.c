@@ -15,8 +15,8 @@
 enum { CELLS = 256, HALF_MAX = 128, NEWTON_STEPS_MAX = 200 };
 
 struct density {
-    double dim;             /* >= 3 */
-    double limit;           /* the density beyond is below e^-50 of its mode, or 0 */
+    double dim;              /* >= 3 */
+    double limit;            /* the density beyond is below e^-50 of its mode, or 0 */
     double cells[CELLS + 1]; /* Q at limit * v (2 - v), v = i / CELLS: this spacing turns the square root that even
                               * dimensions have at t = 1 into a polynomial, which Gauss-Legendre integrates */
 };

@@ -1,6 +1,6 @@
 /* The codec of an index: everything that follows from its format, built once and shared by all threads. */
-#include "src/base/alloc.h"
 #include "src/codec/codec.h"
+#include "src/base/alloc.h"
 
 enum tq_status tq_codec_open(const struct tq_format *format, const struct tq_kernels *kernels,
                              struct tq_codec **codec) {

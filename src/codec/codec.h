@@ -19,11 +19,11 @@
 
 struct tq_codebook {
     uint32_t dim, code_bits;
-    float centroids[256];    /* ascending, for unit vectors (about 1/sqrt(dim) in size): multiples of `step` */
-    float thresholds[255];   /* midpoints of the exact centroids */
-    int16_t integers[256];   /* centroids as the kernels read them: centroids[i] = integers[i] * step */
+    float centroids[256];  /* ascending, for unit vectors (about 1/sqrt(dim) in size): multiples of `step` */
+    float thresholds[255]; /* midpoints of the exact centroids */
+    int16_t integers[256]; /* centroids as the kernels read them: centroids[i] = integers[i] * step */
     float step;
-    double distortion;       /* expected squared error of a unit vector: dim * E (t - c(t))^2 */
+    double distortion; /* expected squared error of a unit vector: dim * E (t - c(t))^2 */
 };
 
 /* Deterministic on every machine (only + - * / sqrt). code_bits 1..8, dim >= 1. */
@@ -55,8 +55,7 @@ struct tq_codec {
     struct tq_kernels kernels;
 };
 
-enum tq_status tq_codec_open(const struct tq_format *format, const struct tq_kernels *kernels,
-                             struct tq_codec **codec);
+enum tq_status tq_codec_open(const struct tq_format *format, const struct tq_kernels *kernels, struct tq_codec **codec);
 void tq_codec_close(struct tq_codec *codec);
 
 /* ---- Encoding ---- */
@@ -81,21 +80,22 @@ void tq_unpack(const struct tq_format *format, const uint8_t *record, uint8_t *i
 
 /* Directions are unit: cosine estimates come out, the caller multiplies by norms. For a record with dots (A, B):
  *   first plane:  cos ~ plane_step * (2 sum - plane_abs_sum) * sqrt(1 + e1^2) / sqrt(dim),          e1 = first_error
- *   second:       cos ~ plane_step * (2 dot1 + dot2) * second.scale / sqrt(dim),                dot = 2 sum - plane_abs_sum
+ *   second:       cos ~ plane_step * (2 dot1 + dot2) * second.scale / sqrt(dim),         dot = 2 sum - plane_abs_sum
  *   full:         cos ~ tail.scale * (A * code_step + gamma * B * sketch_step),       gamma = tail.gamma / sqrt(dim)
  * The *_error members are |rounded - exact| / |exact| of the rotated query (for code_error the sum of both parts').
  * Rounding moves the first estimate by at most plane_error * sqrt(1 + e1^2), and the full one by at most
- * code_error * (sqrt(1 + e^2) + scale * gamma * sqrt(dim)), e and scale the tail's: |c| <= |x_hat| + gamma sqrt(dim). */
+ * code_error * (sqrt(1 + e^2) + scale * gamma * sqrt(dim)), e and scale the tail's, because
+ * |c| <= |x_hat| + gamma sqrt(dim). */
 struct tq_query {
-    struct tq_code_query code;  /* points into this query's memory */
-    const uint8_t *lut;         /* u8[groups][16] for scan: sum of |q_j| over dimensions whose sign agrees */
-    const int8_t *plane_query;  /* i8[padded dim] in +-31: the same integers for sign_dots */
-    int32_t plane_abs_sum;      /* sum of |plane_query_j| <= 65535 */
+    struct tq_code_query code; /* points into this query's memory */
+    const uint8_t *lut;        /* u8[groups][16] for scan: sum of |q_j| over dimensions whose sign agrees */
+    const int8_t *plane_query; /* i8[padded dim] in +-31: the same integers for sign_dots */
+    int32_t plane_abs_sum;     /* sum of |plane_query_j| <= 65535 */
     double plane_step, plane_error;
     double code_step, sketch_step, code_error;
-    double norm, norm2;         /* |q|, and its square as the exact dot kernel has it; 0 for a zero query, whose
+    double norm, norm2; /* |q|, and its square as the exact dot kernel has it; 0 for a zero query, whose
                                    integers are all 0 */
-    const float *exact;         /* the query itself, f32[dim], copied */
+    const float *exact; /* the query itself, f32[dim], copied */
 };
 
 size_t tq_query_bytes(const struct tq_codec *codec); /* of memory to hand to prepare, 64-byte aligned */
@@ -110,11 +110,11 @@ enum tq_sketch_matrix { TQ_SKETCH_GAUSSIAN = 0, TQ_SKETCH_RADEMACHER = 1 };
 struct tq_textbook; /* dense rotation by default, dense S; dim up to 4096 */
 struct tq_textbook_options {
     uint32_t dim;
-    uint32_t bits;        /* total: `mse` spends all of them on the index, `prod` one on the sketch */
+    uint32_t bits; /* total: `mse` spends all of them on the index, `prod` one on the sketch */
     bool prod;
     enum tq_sketch_matrix matrix;
-    uint32_t sketch_dim;  /* rows of S; 0 means dim. The constant becomes sqrt(pi/2) / sketch_dim */
-    bool structured;      /* use tq_rotation for Pi instead of a dense orthogonal matrix */
+    uint32_t sketch_dim; /* rows of S; 0 means dim. The constant becomes sqrt(pi/2) / sketch_dim */
+    bool structured;     /* use tq_rotation for Pi instead of a dense orthogonal matrix */
     uint64_t seed;
 };
 enum tq_status tq_textbook_open(const struct tq_textbook_options *options, struct tq_textbook **textbook);

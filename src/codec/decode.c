@@ -15,7 +15,7 @@ void tq_unpack(const struct tq_format *format, const uint8_t *record, uint8_t *i
     }
     if (sketch == NULL) return;
     const uint8_t *bits = record + (size_t)format->code_bits * format->plane_bytes;
-    for (uint32_t j = 0; j < format->dim; j++) sketch[j] = format->qjl ? bits[j / 8] >> (j % 8) & 1 : 0;
+    for (uint32_t j = 0; j < format->dim; j++) sketch[j] = (uint8_t)(format->qjl ? bits[j / 8] >> (j % 8) & 1 : 0);
 }
 
 /* A row of norm near the end of floats may decode a little beyond it. */

@@ -93,8 +93,7 @@ static void prepare_plane(const struct tq_codec *codec, const float *q, char *me
 }
 
 /* q in int16, of norm at most CODE_NORM_MAX whatever rounding does. Returns its step; adds to *error. */
-static double prepare_code(const struct tq_codec *codec, const float *q, float *loss, int16_t *rounded,
-                           double *error) {
+static double prepare_code(const struct tq_codec *codec, const float *q, float *loss, int16_t *rounded, double *error) {
     uint32_t dim = codec->format.dim;
     double square = codec->kernels.dot_f32(q, q, dim);
     double step = (double)(float)(sqrt(square) / (CODE_NORM_MAX - 1.0 - 0.5 * sqrt((double)dim)));

@@ -126,11 +126,10 @@ void tq_rotation_inverse(const struct tq_rotation *rotation, const struct tq_ker
     memcpy(scratch, in, dim * sizeof *in);
     for (uint32_t round = rotation->rounds; round-- > 0;) {
         const uint32_t *signs = rotation->signs + (size_t)round * dim;
-        const uint32_t *permutation =
-            rotation->permutation == NULL ? NULL : rotation->permutation + (size_t)round * dim;
+        const uint32_t *permutation = rotation->permutation == NULL ? NULL
+                                                                    : rotation->permutation + (size_t)round * dim;
         mix(rotation, kernels, round, scratch);
-        for (uint32_t j = 0; j < dim; j++)
-            out[permutation == NULL ? j : permutation[j]] = flip(scratch[j], signs[j]);
+        for (uint32_t j = 0; j < dim; j++) out[permutation == NULL ? j : permutation[j]] = flip(scratch[j], signs[j]);
         if (round > 0) memcpy(scratch, out, dim * sizeof *out);
     }
 }

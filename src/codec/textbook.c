@@ -18,7 +18,7 @@ enum stream { STREAM_PI = 101, STREAM_S = 102 };
 
 struct tq_textbook {
     struct tq_textbook_options options;
-    uint32_t code_bits;           /* 0: `prod` with one bit, QJL alone */
+    uint32_t code_bits; /* 0: `prod` with one bit, QJL alone */
     struct tq_codebook codebook;
     struct tq_kernels kernels;
     struct tq_rotation structured; /* dim 0 unless options.structured */
@@ -61,8 +61,7 @@ static void orthonormalise(double *rows, uint32_t dim) {
 
 static enum tq_status make_pi(struct tq_textbook *t) {
     uint32_t dim = t->options.dim;
-    if (t->options.structured)
-        return tq_rotation_init(&t->structured, dim, t->options.seed, TQ_STREAM_ROTATION);
+    if (t->options.structured) return tq_rotation_init(&t->structured, dim, t->options.seed, TQ_STREAM_ROTATION);
     size_t count = (size_t)dim * dim;
     double *rows = tq_alloc_array(count, sizeof *rows);
     t->pi = tq_alloc_array(count, sizeof *t->pi);

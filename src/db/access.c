@@ -15,6 +15,17 @@ enum tq_status tq_kernels_from_environment(struct tq_kernels *kernels) {
     return TQ_OK;
 }
 
+bool tq_netfs_allowed(void) {
+    const char *value = getenv("TQ_ALLOW_NETFS");
+    return value != NULL && strcmp(value, "1") == 0;
+}
+
+const char *tq_temporary_folder(void) {
+    const char *value = getenv("SQLITE_TMPDIR");
+    if (value == NULL || value[0] == 0) value = getenv("TMPDIR");
+    return value == NULL || value[0] == 0 ? "/tmp" : value;
+}
+
 static enum tq_status open_codec(struct tq_access *a, const struct tq_codec *codec) {
     a->codec = codec;
     if (codec != NULL) return TQ_OK;

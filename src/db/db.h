@@ -19,6 +19,8 @@ struct tq_access {
 
 /* The kernels a handle uses: what the CPU has, capped by TQ_ISA. TQ_MISUSE for a name it does not know. */
 enum tq_status tq_kernels_from_environment(struct tq_kernels *kernels);
+bool tq_netfs_allowed(void);             /* TQ_ALLOW_NETFS=1 */
+const char *tq_temporary_folder(void);   /* SQLITE_TMPDIR, TMPDIR or /tmp, as SQLite has it */
 
 /* `codec` NULL: open one of its own. `name` as the catalog has it. */
 enum tq_status tq_access_open(struct tq_conn *conn, struct tq_env *env, const char *name,

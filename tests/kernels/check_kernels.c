@@ -2,7 +2,9 @@
  * Buffers lie once at the end and once at the start of pages whose neighbours have no access.
  *
  *     check_kernels [--isa=scalar|avx2|avx512] [--seed=N]                       one row, another seed */
+#include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "kernels/kernels.h"
 #include "src/base/base.h"
@@ -427,6 +429,18 @@ static void check_dot_f16(struct check *c) {
 
 /* ---- Main ---- */
 
+static struct check check;
+
+/* A touch outside a buffer: say where, as a wrong result would. */
+static void report_fault(int number) {
+    char text[200];
+    int length = snprintf(text, sizeof text, "FAIL %s of %s: signal %d, seed %llu dim %u bits %u fill %d %s\n",
+                          check.op, check.tested->name, number, (unsigned long long)check.seed, check.dim, check.bits,
+                          (int)check.fill, check.at_end ? "at end" : "at start");
+    if (write(STDOUT_FILENO, text, (size_t)length) < 0) _exit(3);
+    _exit(1);
+}
+
 static const struct op {
     const char *name;
     void (*check)(struct check *c);
@@ -453,15 +467,19 @@ static void check_isa(struct check *c, long *passed, long *failed) {
 
 int main(int argc, char **argv) {
     static const char *const names[] = {"scalar", "avx2", "avx512"};
-    static struct check c;
+    struct check *c = &check;
     const char *only = NULL;
     long passed = 0, failed = 0;
-    c.seed = 20251121;
+    c->seed = 20251121;
     for (int i = 1; i < argc; i++) {
         if (strncmp(argv[i], "--isa=", 6) == 0) only = argv[i] + 6;
-        if (strncmp(argv[i], "--seed=", 7) == 0) c.seed = strtoull(argv[i] + 7, NULL, 0);
+        if (strncmp(argv[i], "--seed=", 7) == 0) c->seed = strtoull(argv[i] + 7, NULL, 0);
     }
-    guard_open(&c.guard);
+    guard_open(&c->guard);
+    signal(SIGSEGV, report_fault);
+    signal(SIGBUS, report_fault);
+    signal(SIGILL, report_fault);
+    setvbuf(stdout, NULL, _IOLBF, 0);
     for (size_t i = 0; i < TQ_COUNT(names); i++) {
         struct tq_kernels scalar, tested;
         unsigned mask;
@@ -473,9 +491,9 @@ int main(int argc, char **argv) {
         tq_kernels_select(TQ_ISA_SCALAR, &scalar);
         tq_kernels_select(mask, &tested);
         if (strcmp(tested.name, names[i]) != 0) printf("%s has no row of its own here\n", names[i]);
-        c.reference = i == 0 ? &naive_kernels : &scalar;
-        c.tested = &tested;
-        check_isa(&c, &passed, &failed);
+        c->reference = i == 0 ? &naive_kernels : &scalar;
+        c->tested = &tested;
+        check_isa(c, &passed, &failed);
     }
     printf("%ld passed, %ld failed\n", passed, failed);
     return failed == 0 && passed > 0 ? 0 : 1;

@@ -126,7 +126,7 @@ static inline void naive_to_f16(const float *x, size_t dim, uint16_t *half) {
 /* ---- pack, transpose, scan, select ---- */
 
 static inline uint32_t naive_bit(const uint8_t *record, uint32_t plane, size_t dim, size_t j) {
-    return record[plane * tq_layout_plane_bytes(dim) + j / 8] >> (j % 8) & 1u;
+    return (uint32_t)record[plane * tq_layout_plane_bytes(dim) + j / 8] >> (j % 8) & 1u;
 }
 
 static inline void naive_pack(const uint8_t *indices, const uint8_t *sketch, size_t dim, uint32_t code_bits,
@@ -137,7 +137,7 @@ static inline void naive_pack(const uint8_t *indices, const uint8_t *sketch, siz
         for (uint32_t bit = 0; bit < 8; bit++) {
             size_t j = at % tq_layout_plane_bytes(dim) * 8 + bit;
             if (j >= dim) continue;
-            byte |= (plane < code_bits ? indices[j] >> (code_bits - 1 - plane) & 1u : sketch[j]) << bit;
+            byte |= (plane < code_bits ? (uint32_t)indices[j] >> (code_bits - 1 - plane) & 1u : sketch[j]) << bit;
         }
         record[at] = (uint8_t)byte;
     }

@@ -104,8 +104,7 @@ static inline struct tq_record_tail read_tail(const struct tq_format *format, co
     return tail;
 }
 
-static inline struct tq_codec *open_codec_isa(uint32_t dim, uint32_t bits, int qjl, enum tq_rows rows,
-                                              unsigned isa) {
+static inline struct tq_codec *open_codec_isa(uint32_t dim, uint32_t bits, int qjl, enum tq_rows rows, unsigned isa) {
     struct tq_index_options options = tq_index_defaults(dim);
     struct tq_format format;
     struct tq_kernels kernels;

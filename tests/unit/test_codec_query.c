@@ -43,16 +43,15 @@ static struct estimates estimate(const struct tq_codec *codec, const struct tq_q
     }
     assert_true(code > INT32_MIN && code <= INT32_MAX && sketch_sum > INT32_MIN && sketch_sum <= INT32_MAX);
     double gamma = (double)tq_f32_from_f16(tail.gamma) / root;
-    e.full = (double)tail.scale *
-             ((double)code * q->code_step + gamma * (double)sketch_sum * q->sketch_step);
+    e.full = (double)tail.scale * ((double)code * q->code_step + gamma * (double)sketch_sum * q->sketch_step);
     tq_free(indices);
     tq_free(sketch);
     return e;
 }
 
 /* By Cauchy-Schwarz an estimate errs by at most tan(angle) * sqrt(1 - cos^2) before anything is rounded. */
-static void check_pair(const struct tq_codec *codec, const struct tq_query *q, const struct tq_row *row,
-                       double cosine, struct estimates *square) {
+static void check_pair(const struct tq_codec *codec, const struct tq_query *q, const struct tq_row *row, double cosine,
+                       struct estimates *square) {
     struct estimates e = estimate(codec, q, row);
     struct tq_record_tail tail = read_tail(&codec->format, row->record);
     double sine = sqrt(fmax(0.0, 1.0 - cosine * cosine)), half_ulp = 0x1p-10;

@@ -1,0 +1,45 @@
+/* The extension's entry point. */
+#include <sqlite3ext.h>
+
+#include "sql/functions.h"
+#include "sql/tq_sqlite.h"
+#include "sql/vtab.h"
+#include "src/base/alloc.h"
+
+SQLITE_EXTENSION_INIT1
+
+
+enum { OLDEST = 3034000 }; /* sqlite3_txn_state() */
+
+static void close_registry(void *sql) { tq_sql_close(sql); }
+
+/* Twice on one connection, by auto_extension and by hand, would make two registries for the same tables. */
+static bool is_registered(sqlite3 *db) {
+    sqlite3_stmt *statement = NULL;
+    bool there = sqlite3_prepare_v2(db, "SELECT tq_version()", -1, &statement, NULL) == SQLITE_OK;
+    (void)sqlite3_finalize(statement);
+    return there;
+}
+
+int sqlite3_tq_init(sqlite3 *db, char **error, const sqlite3_api_routines *api) {
+    SQLITE_EXTENSION_INIT2(api);
+    struct tq_sql *sql = NULL;
+    if (sqlite3_libversion_number() < OLDEST) {
+        if (error != NULL) {
+            *error = sqlite3_mprintf("tq needs SQLite 3.34 or newer, this is %s", sqlite3_libversion());
+        }
+        return SQLITE_ERROR;
+    }
+    if (is_registered(db)) return SQLITE_OK;
+    enum tq_status status = tq_sql_open(db, &sql);
+    if (status != TQ_OK) {
+        if (error != NULL) *error = sqlite3_mprintf("tq: %s", tq_message());
+        return tq_sql_code(status);
+    }
+    /* From here on the module owns the registry, also on failure. The functions outlive it by nothing: SQLite drops
+     * both with the connection. */
+    int rc = sqlite3_create_module_v2(db, "tq", &tq_module, sql, close_registry);
+    if (rc == SQLITE_OK) rc = tq_functions_register(sql);
+    if (rc == SQLITE_OK) rc = tq_info_register(sql);
+    return rc;
+}

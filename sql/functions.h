@@ -1,0 +1,29 @@
+/* The SQL functions, and what the table tells them of its values. */
+#ifndef TQ_FUNCTIONS_H
+#define TQ_FUNCTIONS_H
+
+#include "sql/registry.h"
+
+/* tq_ip, tq_cosine, tq_l2, tq_distance; tq_f32, tq_json, tq_normalize, tq_dim, tq_version. */
+int tq_functions_register(struct tq_sql *sql);
+/* tq_info, tq_explain, tq_config: what a connection is and does. */
+int tq_info_register(struct tq_sql *sql);
+
+enum tq_function { TQ_FN_IP, TQ_FN_COSINE, TQ_FN_L2, TQ_FN_DISTANCE, TQ_FN_COUNT };
+extern const char *const tq_function_names[TQ_FN_COUNT];
+
+/* A tq table's vectors carry their metric as the value's subtype, so that tq_distance() knows it in any argument
+ * order. 0 is no subtype; JSON's is 74. */
+static inline unsigned tq_metric_subtype(enum tq_metric metric) { return 0x71u + (unsigned)metric; }
+
+struct tq_sql_function {
+    const char *name;
+    int arguments, flags;
+    void (*run)(sqlite3_context *, int, sqlite3_value **);
+};
+int tq_functions_create(struct tq_sql *sql, const struct tq_sql_function *functions, size_t count);
+
+/* Fail a function with "<name>: <tq_message()>". */
+void tq_function_fail(sqlite3_context *context, const char *name, enum tq_status status);
+
+#endif
