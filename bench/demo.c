@@ -117,8 +117,10 @@ static void measure(tq_index *index, const struct words *queries, double confide
     }
     double n = (double)queries->npy.rows;
     printf("  confidence %-6s recall@10 %.4f   %.3f ms a query   %4.0f rows refined, %3.0f ranked exactly\n",
-           confidence >= TQ_EXACT ? "exact" : confidence == 3.0 ? "3.0" : "2.0", (double)found / n / K, ms / n,
-           (double)total.survivors / n, (double)total.ranked / n);
+           confidence >= TQ_EXACT ? "exact"
+           : confidence == 3.0    ? "3.0"
+                                  : "2.0",
+           (double)found / n / K, ms / n, (double)total.survivors / n, (double)total.ranked / n);
 }
 
 static void ask_c(const struct words *base, const struct words *queries, const char *folder) {

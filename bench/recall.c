@@ -8,6 +8,7 @@
  *   --cascade F,...         4q,4; none
  *   --cascade-k K           10
  *   --confidence Z,...      2,2.5,3,3.5,exact
+ *   --rows f32|f16          f32: the exact rows that the cascade keeps
  *   --rounds N              3: of timed queries
  *   --textbook              the paper's mse and prod beside them: Gaussian S, nothing rescaled
  *   --shuffle-base          the cascade once more, vectors inserted in a random order
@@ -37,6 +38,7 @@ struct choice {
 struct options {
     const char *base, *query, *truth, *csv;
     enum tq_metric metric;
+    enum tq_rows rows; /* of the cascade */
     size_t queries, k, cascade_k, rounds;
     struct choice formats[LIST_MAX], cascade[LIST_MAX];
     size_t format_count, cascade_count, confidence_count;
@@ -342,7 +344,7 @@ static void print_cascade(const struct result *r) {
 static enum tq_status fill_store(struct cascade *c, const int64_t *ids, const struct bench_matrix *rows,
                                  struct choice choice) {
     const struct bench *bench = c->bench;
-    struct tq_index_options options = index_options(bench, choice, TQ_ROWS_F32);
+    struct tq_index_options options = index_options(bench, choice, bench->options.rows);
     TQ_TRY(bench_temporary_make(c->path, sizeof c->path));
     char inner[sizeof c->path + 8];
     (void)snprintf(inner, sizeof inner, "%s/store", c->path);
@@ -511,6 +513,13 @@ static enum tq_status parse_metric(const char *text, enum tq_metric *metric) {
     return tq_fail(TQ_MISUSE, "metric %s; it must be cosine, ip or l2", text);
 }
 
+static enum tq_status parse_rows(const char *text, enum tq_rows *rows) {
+    bool half = strcmp(text, "f16") == 0;
+    if (!half && strcmp(text, "f32") != 0) return tq_fail(TQ_MISUSE, "rows %s; they must be f32 or f16", text);
+    *rows = half ? TQ_ROWS_F16 : TQ_ROWS_F32;
+    return TQ_OK;
+}
+
 static enum tq_status parse_count(const char *text, size_t *count) {
     char *end;
     *count = strtoul(text, &end, 10);
@@ -521,6 +530,7 @@ static enum tq_status parse_count(const char *text, size_t *count) {
 static enum tq_status parse_valued(const char *name, const char *value, struct options *o) {
     size_t threads;
     if (strcmp(name, "--metric") == 0) return parse_metric(value, &o->metric);
+    if (strcmp(name, "--rows") == 0) return parse_rows(value, &o->rows);
     if (strcmp(name, "--queries") == 0) return parse_count(value, &o->queries);
     if (strcmp(name, "--k") == 0) return parse_count(value, &o->k);
     if (strcmp(name, "--cascade-k") == 0) return parse_count(value, &o->cascade_k);

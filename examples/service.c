@@ -128,11 +128,11 @@ static int run(struct service *service) {
     struct tq_index_info info = {0};
     long long ids = atomic_load(&service->committed), rows = ids - ids / BATCH + 1;
     if (tq_index_get_info(service->index, &info) != TQ_OK) return 1;
-    printf("%lld searches by %d threads, %llu rows at the end, %lld wrong\n", atomic_load(&service->searches),
-           READERS, (unsigned long long)info.rows, atomic_load(&service->wrong));
+    printf("%lld searches by %d threads, %llu rows at the end, %lld wrong\n", atomic_load(&service->searches), READERS,
+           (unsigned long long)info.rows, atomic_load(&service->wrong));
     if ((long long)info.rows != rows) (void)fprintf(stderr, "but %lld rows were committed\n", rows);
-    return started == READERS + 1 && atomic_load(&service->searches) > 0 &&
-                   atomic_load(&service->wrong) == 0 && (long long)info.rows == rows
+    return started == READERS + 1 && atomic_load(&service->searches) > 0 && atomic_load(&service->wrong) == 0 &&
+                   (long long)info.rows == rows
                ? 0
                : 1;
 }

@@ -24,8 +24,8 @@
 
 struct tq_bound {
     enum tq_metric metric;
-    double zeta;        /* 0 < zeta <= 1 */
-    double query_norm;  /* |q| > 0 */
+    double zeta;       /* 0 < zeta <= 1 */
+    double query_norm; /* |q| > 0 */
 };
 
 /* The part of a unit query orthogonal to any row whose cosine is at least t. */

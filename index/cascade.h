@@ -15,7 +15,7 @@ enum tq_status tq_vector_reserve(struct tq_vector *vector, size_t count, size_t 
 
 /* A row that the planes could not dismiss. */
 struct tq_survivor {
-    double upper;  /* smallest upper bound of its score so far */
+    double upper; /* smallest upper bound of its score so far */
     uint32_t segment, row;
     int32_t first; /* signed dot product of the first plane */
 };
@@ -36,7 +36,7 @@ struct tq_worker {
     struct tq_vector refined; /* struct tq_refined */
     uint64_t survivors;       /* scored at full depth */
     enum tq_status status;
-    char message[512];        /* tq_message() of the thread that failed */
+    char message[512]; /* tq_message() of the thread that failed */
     const uint8_t *records[TQ_BATCH_ROWS];
     struct tq_survivor batch[TQ_BATCH_ROWS];
     int32_t dots[TQ_BATCH_ROWS];
@@ -47,7 +47,7 @@ struct tq_worker {
 struct tq_span {
     uint32_t segment; /* in the view */
     uint32_t rows, blocks;
-    size_t block_first; /* of this span in the window's arrays */
+    size_t block_first;      /* of this span in the window's arrays */
     const uint64_t *allowed; /* NULL: all */
 };
 
@@ -68,7 +68,7 @@ struct tq_searcher {
     const struct tq_search_options *options;
     const struct tq_query *query;
     struct tq_bound bound;
-    size_t wanted;  /* how many the bar is the wanted-th largest of */
+    size_t wanted;    /* how many the bar is the wanted-th largest of */
     bool proof;       /* bounds hold with certainty: any valid bar gives the same answer */
     bool by_estimate; /* a fixed count of the best estimates, not every row whose bound asks for it */
     double seed_bar;
@@ -78,13 +78,13 @@ struct tq_searcher {
     double query_slack; /* what rounding the query costs, per unit of length of the code, and again of the sketch */
     double code_slack;  /* that, and the arithmetic's, per unit of length of the code */
     struct tq_window window;
-    struct tq_vector survivors; /* struct tq_survivor */
-    struct tq_vector ranked;    /* candidates, rank.c's own struct */
-    float *row;                 /* one exact row, widened */
-    struct tq_vector allowed;   /* u64 bitmaps, segment after segment */
+    struct tq_vector survivors;  /* struct tq_survivor */
+    struct tq_vector ranked;     /* candidates, rank.c's own struct */
+    float *row;                  /* one exact row, widened */
+    struct tq_vector allowed;    /* u64 bitmaps, segment after segment */
     struct tq_vector allowed_at; /* size_t: where each segment's begins, SIZE_MAX for none */
-    uint64_t allowed_rows;      /* alive and not filtered out */
-    struct tq_worker *workers; /* worker_count of them, and one more for the seeds */
+    uint64_t allowed_rows;       /* alive and not filtered out */
+    struct tq_worker *workers;   /* worker_count of them, and one more for the seeds */
     size_t worker_count;
     struct tq_search_stats *stats;
 };
@@ -99,6 +99,25 @@ const uint64_t *tq_filter_allowed(const struct tq_searcher *s, uint32_t segment)
 
 /* window.c: one window of segments, from its planes to refined rows. */
 enum tq_status tq_window_run(struct tq_searcher *s, uint32_t segment_first, uint32_t segment_count);
+
+static inline uint16_t *tq_window_sums(const struct tq_window *w, int plane, const struct tq_span *span) {
+    return (uint16_t *)w->sums[plane].data + span->block_first * TQ_BLOCK_ROWS;
+}
+static inline uint16_t *tq_window_maxima(const struct tq_window *w, int plane, const struct tq_span *span) {
+    return (uint16_t *)w->maxima[plane].data + span->block_first;
+}
+/* A sum of look-ups as the signed dot product of a plane. */
+static inline int32_t tq_first_dot(const struct tq_searcher *s, uint16_t sum) {
+    return 2 * sum - s->query->plane_abs_sum;
+}
+
+/* collect.c */
+/* Clear the bits of rows that are beyond the segment, dead or filtered out. */
+void tq_span_allow(const struct tq_span *span, uint32_t block, uint64_t mask[2]);
+/* Blocks that may hold survivors of the first plane into the window's lists, and about how many rows they are. */
+enum tq_status tq_collect_list(struct tq_searcher *s, uint64_t *rows);
+/* The survivors of the listed blocks by the planes read, into s->survivors. */
+enum tq_status tq_collect(struct tq_searcher *s, bool second);
 
 /* survivors.c */
 /* The row's upper bound by its first plane, given the signed dot product. scalars of the row are read. */
@@ -116,8 +135,8 @@ struct tq_gate {
     double bar, cosine, kappa; /* cosine metric: the bar, and zeta * perp of it */
 };
 struct tq_gate tq_gate_at(const struct tq_searcher *s, double bar);
-static inline bool tq_gate_open(const struct tq_searcher *s, const struct tq_gate *gate, double estimate,
-                                double error, double norm) {
+static inline bool tq_gate_open(const struct tq_searcher *s, const struct tq_gate *gate, double estimate, double error,
+                                double norm) {
     if (s->bound.metric == TQ_COSINE) return !(estimate < gate->cosine - gate->kappa * error - 1e-9);
     if (norm == 0) return true;
     double q = s->bound.query_norm, cosine = tq_bound_cosine(&s->bound, gate->bar, norm);

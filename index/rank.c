@@ -138,9 +138,12 @@ enum tq_status tq_rank(struct tq_searcher *s, size_t k, struct tq_hit *hits, siz
     double bar = final_bar(s);
     s->ranked.count = 0;
     for (size_t i = 0; i < s->worker_count; i++) TQ_TRY(take_refined(s, &s->workers[i].refined, bar));
-    if (s->by_estimate) TQ_TRY(rank_estimates(s, exact));
-    else if (s->proof) TQ_TRY(fill_until_proved(s));
-    else TQ_TRY(fill(s, s->ranked.data, s->ranked.count, true));
+    if (s->by_estimate)
+        TQ_TRY(rank_estimates(s, exact));
+    else if (s->proof)
+        TQ_TRY(fill_until_proved(s));
+    else
+        TQ_TRY(fill(s, s->ranked.data, s->ranked.count, true));
     qsort(s->ranked.data, s->ranked.count, sizeof(struct ranked), tq_hit_compare);
     s->stats->ranked += exact ? s->ranked.count : 0;
     *count = tq_min_size(k, s->ranked.count);

@@ -124,8 +124,8 @@ static bool few_allowed(const struct tq_searcher *s) {
     return s->allowed_rows * 64 < rows || s->allowed_rows <= s->wanted;
 }
 
-enum tq_status tq_searcher_query(struct tq_searcher *s, const struct tq_query *query, size_t k,
-                                 struct tq_hit *hits, size_t *count, struct tq_search_stats *stats) {
+enum tq_status tq_searcher_query(struct tq_searcher *s, const struct tq_query *query, size_t k, struct tq_hit *hits,
+                                 size_t *count, struct tq_search_stats *stats) {
     s->stats = stats;
     TQ_TRY(set_query(s, query, k));
     TQ_TRY(query->norm == 0 || few_allowed(s) ? refine_allowed(s) : run_windows(s));

@@ -7,7 +7,8 @@
  * neither order, segments, threads nor depth change the answer, only its cost (docs/decisions/0003).
  *
  *   begin      which rows are allowed (deletions, filter): one bitmap a segment           filter.c
- *   window     up to 8 segments: scan the first plane, seed the bar, scan deeper, collect window.c
+ *   window     up to 8 segments: scan the first plane, seed the bar, scan deeper          window.c
+ *   collect    from sums to survivors, by blocks and then by rows                         collect.c
  *   survivors  full code of what is left, bounds, a rising bar                            survivors.c
  *   rank       exact rows of the candidates                                               rank.c */
 #ifndef TQ_SEARCH_H

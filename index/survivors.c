@@ -13,8 +13,8 @@ double tq_upper_first(const struct tq_searcher *s, int32_t first, const struct t
     if (isinf(error)) return INFINITY;
     double length = sqrt(1 + error * error);
     double cosine = s->plane_scale * first + s->plane_slack;
-    return tq_bound_score(&s->bound, tq_bound_upper(cosine * length, s->bound.zeta * error), (double)scalars->norm,
-                          +1);
+    double upper = tq_bound_upper(cosine * length, s->bound.zeta * error);
+    return tq_bound_score(&s->bound, upper, (double)scalars->norm, +1);
 }
 
 double tq_upper_second(const struct tq_searcher *s, int32_t first, int32_t second,
@@ -42,7 +42,8 @@ static bool bound_full(const struct tq_searcher *s, const uint8_t *record, const
     double cosine = (double)tail.scale *
                     (dots->code * s->query->code_step + gamma * dots->sketch * s->query->sketch_step);
     double sketch_slack = s->query_slack * (double)tail.scale * gamma * s->sqrt_dim;
-    if (!tq_gate_open(s, gate, cosine + s->code_slack * tq_gate_length(error) + sketch_slack, error, norm)) return false;
+    if (!tq_gate_open(s, gate, cosine + s->code_slack * tq_gate_length(error) + sketch_slack, error, norm))
+        return false;
     refined->estimate = tq_bound_score(&s->bound, cosine, norm, 0);
     double lower = -INFINITY;
     if (!isinf(error)) {

@@ -48,10 +48,10 @@ struct tq_quantized_sums {
 /* A prepared query as the kernels read it; arrays of integers are padded to tq_layout_padded_dim() with zeros. */
 struct tq_code_query {
     uint32_t dim, code_bits;
-    bool sketch;                  /* the records have a QJL plane */
-    const int16_t *query;         /* rotated query, |query| * |any code row| < 2^31 */
-    const int16_t *sketch_query;  /* the same through the second rotation; NULL without sketch */
-    const int16_t *centroids;     /* [1 << code_bits] */
+    bool sketch;                 /* the records have a QJL plane */
+    const int16_t *query;        /* rotated query, |query| * |any code row| < 2^31 */
+    const int16_t *sketch_query; /* the same through the second rotation; NULL without sketch */
+    const int16_t *centroids;    /* [1 << code_bits] */
 };
 
 struct tq_code_dots {
@@ -81,8 +81,7 @@ struct tq_kernels {
     float (*sketch_dot)(const float *x, const uint8_t *sketch, size_t dim);
 
     /* The bit planes of a record from indices and (unless NULL) sketch, each u8[dim]. */
-    void (*pack)(const uint8_t *indices, const uint8_t *sketch, size_t dim, uint32_t code_bits,
-                 uint8_t *record);
+    void (*pack)(const uint8_t *indices, const uint8_t *sketch, size_t dim, uint32_t code_bits, uint8_t *record);
 
     /* One block of a scan plane from records[0..row_count), row_count <= 128; the rest becomes 0. Reads record
      * plane `plane`; block: tq_layout_block_bytes(dim). */
@@ -101,8 +100,8 @@ struct tq_kernels {
 
     /* Sparse form of scan: dots[i] = sum over dim of (bit ? query_j : -query_j), bits of record plane `plane`.
      * query: i8[padded dim], entries within +-31. */
-    void (*sign_dots)(const int8_t *query, size_t dim, uint32_t plane, const uint8_t *const *records,
-                      size_t count, int32_t *dots);
+    void (*sign_dots)(const int8_t *query, size_t dim, uint32_t plane, const uint8_t *const *records, size_t count,
+                      int32_t *dots);
 
     /* Refine chosen rows: full code and QJL of records[0..count). Prefetches ahead. */
     void (*refine)(const struct tq_code_query *query, const uint8_t *const *records, size_t count,

@@ -1,23 +1,26 @@
 /* The life of a tq table: CREATE, open, RENAME, DROP. */
 #include "sql/vtab.h"
 
+#include <string.h>
+
 #include "sql/tq_sqlite.h"
 #include "src/base/alloc.h"
 
-int tq_vtab_fail(sqlite3_vtab *vtab, enum tq_status status) {
-    const struct tq_sql_table *table = ((struct tq_vtab *)vtab)->table;
-    sqlite3_free(vtab->zErrMsg);
-    vtab->zErrMsg = sqlite3_mprintf("tq: %s: %s", table->name, tq_message());
-    return tq_sql_code(status);
-}
-
+/* The table is named once: messages about a column begin with "words.embedding". */
 static int fail(char **error, const char *name, enum tq_status status) {
+    const char *text = tq_message();
+    size_t length = strlen(name);
+    bool named = strncmp(text, name, length) == 0 && text[length] == '.';
     sqlite3_free(*error);
-    *error = sqlite3_mprintf("tq: %s: %s", name, tq_message());
+    *error = named ? sqlite3_mprintf("tq: %s", text) : sqlite3_mprintf("tq: %s: %s", name, text);
     return tq_sql_code(status);
 }
 
-/* sql: what SQLite is told of the columns. */
+int tq_vtab_fail(sqlite3_vtab *vtab, enum tq_status status) {
+    return fail(&vtab->zErrMsg, ((struct tq_vtab *)vtab)->table->name, status);
+}
+
+/* What SQLite is told of the columns. */
 static int declare(sqlite3 *db, const char *name, const char *column) {
     char *text = sqlite3_mprintf("CREATE TABLE x(\"%w\" BLOB, \"%w\" HIDDEN, k INTEGER HIDDEN, score REAL HIDDEN,"
                                  " distance REAL HIDDEN)",

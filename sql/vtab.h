@@ -51,7 +51,8 @@ enum tq_source {
     TQ_SOURCE_NONE,
     TQ_SOURCE_SCAN, /* segments, row by row; scan.c */
     TQ_SOURCE_IDS,  /* a list of ids, each looked up; those that are gone are passed over */
-    TQ_SOURCE_HITS  /* a search, extended as more is asked for; stream.c */
+    TQ_SOURCE_HITS, /* a search, extended as more is asked for; stream.c */
+    TQ_SOURCE_LOST  /* a scan whose transaction was rolled back under it */
 };
 
 struct tq_sql_cursor {
@@ -129,6 +130,8 @@ enum tq_status tq_stream_next(struct tq_sql_cursor *cursor);
 /* If the running statement has that shape, fill the cursor with the ids of the rows that may be among the first n, in
  * the order of a scan; *taken tells. Whatever is in doubt is left to a scan. */
 enum tq_status tq_nearest_begin(struct tq_sql_cursor *cursor, bool *taken);
+/* The statement from within which we are called, if no other is running; else NULL. */
+sqlite3_stmt *tq_running_statement(sqlite3 *db);
 
 /* ---- write.c, savepoints.c ---- */
 

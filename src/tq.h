@@ -97,12 +97,12 @@ TQ_API enum tq_status tq_open(const char *path, unsigned flags, tq_store **store
 TQ_API void tq_close(tq_store *store);
 
 struct tq_index_options {
-    uint32_t dim;           /* 1..TQ_DIM_MAX */
-    enum tq_metric metric;  /* TQ_COSINE by default */
-    uint32_t bits;          /* total bits a dimension: 1..9 with qjl (then >= 2), 1..8 without; 0 means 4 */
-    int qjl;                /* 1, 0, or -1: the QJL bit is one of `bits` whenever bits >= 2 */
-    enum tq_rows rows;      /* TQ_ROWS_F32 */
-    uint64_t seed;          /* of the rotations; stored with the index. Same seed and vector, same code */
+    uint32_t dim;          /* 1..TQ_DIM_MAX */
+    enum tq_metric metric; /* TQ_COSINE by default */
+    uint32_t bits;         /* total bits a dimension: 1..9 with qjl (then >= 2), 1..8 without; 0 means 4 */
+    int qjl;               /* 1, 0, or -1: the QJL bit is one of `bits` whenever bits >= 2 */
+    enum tq_rows rows;     /* TQ_ROWS_F32 */
+    uint64_t seed;         /* of the rotations; stored with the index. Same seed and vector, same code */
 };
 
 /* {dim, TQ_COSINE, 4, -1, TQ_ROWS_F32, a fixed seed}. */
@@ -110,8 +110,8 @@ TQ_API struct tq_index_options tq_index_defaults(uint32_t dim);
 
 /* Make an empty index. Inside tq_begin() it is part of that transaction, else it commits by itself.
  * Returns  TQ_OK; TQ_EXISTS; TQ_MISUSE an option out of its range; TQ_BUSY; TQ_IO */
-TQ_API enum tq_status tq_index_create(tq_store *store, const char *name,
-                                      const struct tq_index_options *options, tq_index **index);
+TQ_API enum tq_status tq_index_create(tq_store *store, const char *name, const struct tq_index_options *options,
+                                      tq_index **index);
 
 /* Returns  TQ_OK; TQ_NOT_FOUND; TQ_FORMAT; TQ_CORRUPT */
 TQ_API enum tq_status tq_index_open(tq_store *store, const char *name, tq_index **index);
@@ -158,11 +158,11 @@ struct tq_filter {
 #define TQ_EXACT 1e30 /* as `confidence`: no row is dismissed but by proof, so the result is exact */
 
 struct tq_search_options {
-    double confidence;               /* z of the error bound, > 0; 3.0 by default, TQ_EXACT for a proof */
-    double oversample;               /* 0: rank exactly every row whose bound asks for it;
+    double confidence;              /* z of the error bound, > 0; 3.0 by default, TQ_EXACT for a proof */
+    double oversample;              /* 0: rank exactly every row whose bound asks for it;
                                         >= 1: exactly the oversample * k best estimates */
-    int threads;                     /* 1 by default; more enter an OpenMP region */
-    const struct tq_filter *filter;  /* NULL: every id */
+    int threads;                    /* 1 by default; more enter an OpenMP region */
+    const struct tq_filter *filter; /* NULL: every id */
 };
 
 /* {3.0, 0, 1, NULL} */
@@ -176,10 +176,10 @@ struct tq_hit {
 
 /* What a search read; sums over its queries. */
 struct tq_search_stats {
-    uint64_t rows;        /* rows whose first plane was read */
-    uint64_t second;      /* rows whose second plane was read */
-    uint64_t survivors;   /* rows whose full code was scored */
-    uint64_t ranked;      /* rows ranked exactly */
+    uint64_t rows;      /* rows whose first plane was read */
+    uint64_t second;    /* rows whose second plane was read */
+    uint64_t survivors; /* rows whose full code was scored */
+    uint64_t ranked;    /* rows ranked exactly */
 };
 
 /* The k best rows of each query among those committed before the call.
@@ -195,20 +195,20 @@ struct tq_search_stats {
  * Returns  TQ_OK; TQ_MISUSE; TQ_NOMEM; TQ_CORRUPT a page failed its checksum; TQ_IO
  * Source   the bound: RaBitQ (2405.12497) section 3.2; docs/decisions/0003 */
 TQ_API enum tq_status tq_search(tq_index *index, const float *queries, size_t query_count, int64_t k,
-                                const struct tq_search_options *options, struct tq_hit *hits,
-                                size_t *counts, struct tq_search_stats *stats);
+                                const struct tq_search_options *options, struct tq_hit *hits, size_t *counts,
+                                struct tq_search_stats *stats);
 
 struct tq_index_info {
     struct tq_index_options options;
-    uint64_t rows;            /* live */
-    uint64_t log_rows;        /* of them, not yet in a segment */
-    uint64_t dead_rows;       /* deleted, their space not yet reclaimed */
+    uint64_t rows;      /* live */
+    uint64_t log_rows;  /* of them, not yet in a segment */
+    uint64_t dead_rows; /* deleted, their space not yet reclaimed */
     uint64_t segments;
-    uint64_t code_bytes;      /* codes with all side data, in segments */
-    uint64_t exact_bytes;     /* exact rows, in segments */
-    double code_bytes_row;    /* of the format, ids and checksums apart */
+    uint64_t code_bytes;   /* codes with all side data, in segments */
+    uint64_t exact_bytes;  /* exact rows, in segments */
+    double code_bytes_row; /* of the format, ids and checksums apart */
     double exact_bytes_row;
-    const char *isa;          /* the instruction set in use */
+    const char *isa; /* the instruction set in use */
 };
 TQ_API enum tq_status tq_index_get_info(tq_index *index, struct tq_index_info *info);
 

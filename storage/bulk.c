@@ -88,8 +88,8 @@ static enum tq_status remember(struct tq_transaction *txn, const struct tq_seale
         txn->sealed = grown;
         txn->sealed_capacity = capacity;
     }
-    txn->sealed[txn->sealed_count++] =
-        (struct tq_bulk_sealed){.sealed = *sealed, .run_row = txn->run_row, .run_slot = txn->run_slot};
+    txn->sealed[txn->sealed_count++] = (struct tq_bulk_sealed){
+        .sealed = *sealed, .run_row = txn->run_row, .run_slot = txn->run_slot};
     return TQ_OK;
 }
 

@@ -40,8 +40,7 @@ static const char *const sql_texts[TQ_SQL_COUNT] = {
     [TQ_SQL_GC_REPLACE] = "UPDATE \"%w\".\"%w_gc\" SET keys = ?2 WHERE rowid = ?1",
 };
 
-enum tq_status tq_catalog_statement(struct tq_catalog *catalog, enum tq_catalog_statement which,
-                                    sqlite3_stmt **stmt) {
+enum tq_status tq_catalog_statement(struct tq_catalog *catalog, enum tq_catalog_statement which, sqlite3_stmt **stmt) {
     struct tq_conn *conn = catalog->conn;
     const sqlite3_api_routines *sqlite3_api = conn->api;
     *stmt = catalog->statements[which];
@@ -85,13 +84,12 @@ enum tq_status tq_catalog_look(struct tq_catalog *catalog, struct tq_catalog_loo
     if (rc == SQLITE_ROW) {
         uint64_t values[10];
         for (int i = 0; i < 10; i++) values[i] = (uint64_t)sqlite3_column_int64(stmt, i);
-        *look = (struct tq_catalog_look){
-            .state = {values[0], values[1], values[2], values[3], values[4], values[5]},
-            .seq_first = values[6],
-            .seq_last = values[7],
-            .slot_first = values[8],
-            .slot_last = values[9],
-            .any_put = sqlite3_column_type(stmt, 8) != SQLITE_NULL};
+        *look = (struct tq_catalog_look){.state = {values[0], values[1], values[2], values[3], values[4], values[5]},
+                                         .seq_first = values[6],
+                                         .seq_last = values[7],
+                                         .slot_first = values[8],
+                                         .slot_last = values[9],
+                                         .any_put = sqlite3_column_type(stmt, 8) != SQLITE_NULL};
     }
     TQ_TRY(tq_catalog_end(catalog, stmt, rc, "reading the state of"));
     return rc == SQLITE_ROW ? TQ_OK : state_missing(catalog);
@@ -115,8 +113,7 @@ enum tq_status tq_catalog_state_write(struct tq_catalog *catalog, const struct t
     const sqlite3_api_routines *sqlite3_api = catalog->conn->api;
     sqlite3_stmt *stmt = NULL;
     TQ_TRY(tq_catalog_statement(catalog, TQ_SQL_STATE_WRITE, &stmt));
-    const uint64_t values[] = {state->version, state->serial, state->flushes,
-                               state->nonce,   state->next,   state->seq};
+    const uint64_t values[] = {state->version, state->serial, state->flushes, state->nonce, state->next, state->seq};
     for (int i = 0; i < (int)TQ_COUNT(values); i++) {
         (void)sqlite3_bind_int64(stmt, i + 1, (sqlite3_int64)values[i]);
     }
@@ -202,14 +199,14 @@ enum tq_status tq_catalog_log_trim(struct tq_catalog *catalog, uint64_t slot_fir
     return tq_catalog_run(catalog, stmt, "shortening the log of");
 }
 
-enum tq_status tq_catalog_log_count(struct tq_catalog *catalog, uint64_t *puts, uint64_t *dels) {
+enum tq_status tq_catalog_log_count(struct tq_catalog *catalog, uint64_t *put_count, uint64_t *del_count) {
     const sqlite3_api_routines *sqlite3_api = catalog->conn->api;
     sqlite3_stmt *stmt = NULL;
     TQ_TRY(tq_catalog_statement(catalog, TQ_SQL_LOG_COUNT, &stmt));
     int rc = sqlite3_step(stmt);
     if (rc == SQLITE_ROW) {
-        *puts = (uint64_t)sqlite3_column_int64(stmt, 1);
-        *dels = (uint64_t)sqlite3_column_int64(stmt, 0) - *puts;
+        *put_count = (uint64_t)sqlite3_column_int64(stmt, 1);
+        *del_count = (uint64_t)sqlite3_column_int64(stmt, 0) - *put_count;
     }
     return tq_catalog_end(catalog, stmt, rc, "counting the log of");
 }

@@ -45,7 +45,7 @@ struct tq_catalog_state {
 struct tq_catalog_look {
     struct tq_catalog_state state;
     uint64_t seq_first, seq_last;   /* 0: the log is empty */
-    uint64_t slot_first, slot_last; /* of its puts; meaningless unless any_put */
+    uint64_t slot_first, slot_last; /* of its put entries; meaningless unless any_put */
     bool any_put;
 };
 enum tq_status tq_catalog_look(struct tq_catalog *catalog, struct tq_catalog_look *look);
@@ -75,9 +75,9 @@ enum tq_status tq_catalog_log_add(struct tq_catalog *catalog, const struct tq_lo
 /* Entries from `seq` on, in order, until `take` fails. */
 typedef enum tq_status tq_log_take(void *context, const struct tq_log_entry *entry);
 enum tq_status tq_catalog_log_scan(struct tq_catalog *catalog, uint64_t seq, tq_log_take *take, void *context);
-/* Forget entries, puts and dels, whose slot lies in [slot_first, slot_end). */
+/* Forget entries of both kinds whose slot lies in [slot_first, slot_end). */
 enum tq_status tq_catalog_log_trim(struct tq_catalog *catalog, uint64_t slot_first, uint64_t slot_end);
-enum tq_status tq_catalog_log_count(struct tq_catalog *catalog, uint64_t *puts, uint64_t *dels);
+enum tq_status tq_catalog_log_count(struct tq_catalog *catalog, uint64_t *put_count, uint64_t *del_count);
 
 /* ---- seg ---- */
 
@@ -97,8 +97,8 @@ enum tq_status tq_catalog_segment_scan(struct tq_catalog *catalog, tq_segment_ta
 
 /* ---- gc: values that nothing refers to, by the version that dropped them ---- */
 
-#define TQ_GC_NOW 0u           /* never visible to anyone: an orphan */
-#define TQ_GC_KEPT INT64_MAX   /* perhaps another copy's: only optimize deletes it */
+#define TQ_GC_NOW 0u         /* never visible to anyone: an orphan */
+#define TQ_GC_KEPT INT64_MAX /* perhaps another copy's: only optimize deletes it */
 
 enum tq_status tq_catalog_gc_add(struct tq_catalog *catalog, uint64_t version, const uint64_t *keys, size_t count);
 /* Rows with low <= version <= high are there. */

@@ -66,9 +66,9 @@ enum tq_status tq_catalog_create(struct tq_conn *conn, const char *name, const s
     return tq_conn_execf(conn, name,
                          "INSERT INTO \"%w\".\"%w_state\" VALUES"
                          "(1, %d, %d, x'%s', %u, %u, %d, %u, %d, %d, %lld, 1, 0, 0, %lld, 0, 0)",
-                         conn->schema, name, (int)TQ_CATALOG_FORMAT, (int)TQ_CODEC_VERSION, uuid,
-                         identity->number, format->dim, (int)format->metric, format->bits, format->qjl ? 1 : 0,
-                         (int)format->rows, (long long)format->seed, (long long)nonce);
+                         conn->schema, name, (int)TQ_CATALOG_FORMAT, (int)TQ_CODEC_VERSION, uuid, identity->number,
+                         format->dim, (int)format->metric, format->bits, format->qjl ? 1 : 0, (int)format->rows,
+                         (long long)format->seed, (long long)nonce);
 }
 
 enum tq_status tq_catalog_drop(struct tq_conn *conn, const char *name) {
@@ -103,8 +103,8 @@ enum tq_status tq_catalog_dropped_take(struct tq_catalog *catalog, uint32_t *num
     if (rc != SQLITE_ROW && rc != SQLITE_DONE) status = tq_conn_fail(conn, rc, "reading", "tqlite_dropped");
     (void)sqlite3_finalize(stmt);
     if (status != TQ_OK || *number == 0) return status;
-    return tq_conn_execf(conn, "tqlite_dropped", "DELETE FROM \"%w\".tqlite_dropped WHERE number = %u",
-                         conn->schema, *number);
+    return tq_conn_execf(conn, "tqlite_dropped", "DELETE FROM \"%w\".tqlite_dropped WHERE number = %u", conn->schema,
+                         *number);
 }
 
 /* Columns as in the SELECT of tq_catalog_open. */

@@ -6,8 +6,7 @@
 static void bind_bits(struct tq_catalog *catalog, sqlite3_stmt *stmt, int at,
                       const struct tq_catalog_segment *segment) {
     const sqlite3_api_routines *sqlite3_api = catalog->conn->api;
-    (void)sqlite3_bind_blob64(stmt, at, segment->dead != 0 ? segment->bits : NULL, segment->bits_size,
-                              SQLITE_STATIC);
+    (void)sqlite3_bind_blob64(stmt, at, segment->dead != 0 ? segment->bits : NULL, segment->bits_size, SQLITE_STATIC);
 }
 
 enum tq_status tq_catalog_segment_add(struct tq_catalog *catalog, const struct tq_catalog_segment *segment) {
@@ -82,8 +81,7 @@ enum tq_status tq_catalog_segment_scan(struct tq_catalog *catalog, tq_segment_ta
 
 /* ---- gc ---- */
 
-enum tq_status tq_catalog_gc_add(struct tq_catalog *catalog, uint64_t version, const uint64_t *keys,
-                                 size_t count) {
+enum tq_status tq_catalog_gc_add(struct tq_catalog *catalog, uint64_t version, const uint64_t *keys, size_t count) {
     const sqlite3_api_routines *sqlite3_api = catalog->conn->api;
     sqlite3_stmt *stmt = NULL;
     if (count == 0) return TQ_OK;
@@ -105,8 +103,7 @@ enum tq_status tq_catalog_gc_any(struct tq_catalog *catalog, uint64_t low, uint6
 }
 
 /* Shorten a row of gc from its end; a row that is used up goes. */
-static enum tq_status gc_shorten(struct tq_catalog *catalog, sqlite3_int64 rowid, const uint64_t *keys,
-                                 size_t left) {
+static enum tq_status gc_shorten(struct tq_catalog *catalog, sqlite3_int64 rowid, const uint64_t *keys, size_t left) {
     const sqlite3_api_routines *sqlite3_api = catalog->conn->api;
     sqlite3_stmt *stmt = NULL;
     TQ_TRY(tq_catalog_statement(catalog, left == 0 ? TQ_SQL_GC_REMOVE : TQ_SQL_GC_REPLACE, &stmt));

@@ -35,8 +35,7 @@ struct tq_catalog {
     sqlite3_stmt *statements[TQ_SQL_COUNT]; /* prepared when first used */
 };
 
-enum tq_status tq_catalog_statement(struct tq_catalog *catalog, enum tq_catalog_statement which,
-                                    sqlite3_stmt **stmt);
+enum tq_status tq_catalog_statement(struct tq_catalog *catalog, enum tq_catalog_statement which, sqlite3_stmt **stmt);
 /* Step a statement that returns nothing, and reset it. */
 enum tq_status tq_catalog_run(struct tq_catalog *catalog, sqlite3_stmt *stmt, const char *doing);
 /* Reset, and turn the last step's code into a status (DONE and ROW are fine). */

@@ -192,11 +192,14 @@ static bool pragma_is(struct tq_conn *conn, const char *pragma, const char *want
 
 /* A PASSIVE checkpoint copies as far as the oldest reader allows: log == copied means that none lags behind.
  * It must come from another connection, ours being inside a write transaction. */
-static bool wal_is_empty_handed(struct tq_conn *conn, const char *file) {
+static bool wal_is_copied(struct tq_conn *conn, const char *file) {
     const sqlite3_api_routines *sqlite3_api = conn->api;
     sqlite3 *second = NULL;
+    sqlite3_vfs *vfs = NULL; /* the host's: another one would not see its locks */
     int log = -1, copied = -1;
-    int rc = sqlite3_open_v2(file, &second, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    (void)sqlite3_file_control(conn->db, conn->schema, SQLITE_FCNTL_VFS_POINTER, &vfs);
+    if (vfs == NULL) return false;
+    int rc = sqlite3_open_v2(file, &second, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, vfs->zName);
     if (rc == SQLITE_OK) rc = sqlite3_exec(second, "PRAGMA synchronous=FULL", NULL, NULL, NULL);
     if (rc == SQLITE_OK) {
         rc = sqlite3_wal_checkpoint_v2(second, "main", SQLITE_CHECKPOINT_PASSIVE, &log, &copied);
@@ -211,5 +214,5 @@ enum tq_proof tq_conn_prove(struct tq_conn *conn) {
     if (file == NULL || file[0] == 0) return TQ_PROOF_JOURNAL; /* in memory: one connection */
     if (pragma_is(conn, "synchronous", "0")) return TQ_PROOF_NONE;
     if (!pragma_is(conn, "journal_mode", "wal")) return TQ_PROOF_JOURNAL;
-    return wal_is_empty_handed(conn, file) ? TQ_PROOF_WAL : TQ_PROOF_NONE;
+    return wal_is_copied(conn, file) ? TQ_PROOF_WAL : TQ_PROOF_NONE;
 }

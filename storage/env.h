@@ -52,9 +52,9 @@ struct tq_env_put {
 struct tq_env_batch {
     const struct tq_env_put *puts; /* keys ascending where possible; none may exist */
     size_t put_count;
-    const uint64_t *deletes;       /* absent keys are fine */
+    const uint64_t *deletes; /* absent keys are fine */
     size_t delete_count;
-    uint32_t index;                /* whose meta record is replaced */
+    uint32_t index; /* whose meta record is replaced */
     struct tq_env_meta meta;
 };
 
@@ -65,8 +65,8 @@ enum tq_status tq_env_write(struct tq_env *env, const struct tq_env_batch *batch
 enum tq_status tq_env_meta(struct tq_env *env, uint32_t index, struct tq_env_meta *meta);
 
 /* Keys of an index above `serial` (orphans), at most `capacity`; *count is how many were found in all. */
-enum tq_status tq_env_keys_above(struct tq_env *env, uint32_t index, uint64_t serial, uint64_t *keys,
-                                 size_t capacity, size_t *count);
+enum tq_status tq_env_keys_above(struct tq_env *env, uint32_t index, uint64_t serial, uint64_t *keys, size_t capacity,
+                                 size_t *count);
 
 /* Bytes: of the file, and of it free for reuse. */
 enum tq_status tq_env_size(struct tq_env *env, uint64_t *file_bytes, uint64_t *free_bytes);

@@ -149,10 +149,8 @@ static enum tq_status newest_proved(struct tq_table *table, uint64_t *newest) {
 
 static enum tq_status delete_keys(struct tq_table *table, const uint64_t *keys, size_t count) {
     TQ_TRY(tq_txn_env(table));
-    struct tq_env_batch batch = {.deletes = keys,
-                                 .delete_count = count,
-                                 .index = table->identity.number,
-                                 .meta = table->txn.sink.meta};
+    struct tq_env_batch batch = {
+        .deletes = keys, .delete_count = count, .index = table->identity.number, .meta = table->txn.sink.meta};
     return tq_env_write(table->env, &batch);
 }
 

@@ -4,10 +4,11 @@
  * the last level below R / 2 one waits until R is reached, so that few large segments end half empty. Codes are
  * copied, never encoded again. */
 #include "src/base/alloc.h"
+#include "storage/directory.h"
 #include "storage/table_parts.h"
 
 #define FAN 8u
-#define DEAD_MAX 35u /* percent: beyond it a segment is rewritten alone, and exact rows are copied */
+#define DEAD_MAX 35u     /* percent: beyond it a segment is rewritten alone, and exact rows are copied */
 #define DEAD_MAX_ALL 10u /* when everything is to be merged */
 
 struct run {
@@ -16,10 +17,13 @@ struct run {
 
 static uint64_t live_of(const struct tq_cached_segment *cached) { return cached->row.rows - cached->dead; }
 
-/* Exact rows a segment refers to, the dead ones' included. */
-static uint64_t exact_slots(const struct tq_table *table, const struct tq_cached_segment *cached) {
-    uint32_t size = table->format.exact_bytes;
-    return size == 0 ? 0 : tq_segment_exact_bytes(cached->segment) / size;
+/* Exact rows for which there is room in the chunks a segment refers to: dead ones and what was never filled, after
+ * a small flush or at the end of a bulk, count alike. */
+static uint64_t exact_room(const struct tq_table *table, const struct tq_cached_segment *cached) {
+    size_t chunks = 0;
+    if (table->format.exact_bytes == 0) return 0;
+    (void)tq_segment_keys(cached->segment, NULL, 0, NULL, 0, &chunks);
+    return chunks * (uint64_t)tq_plane_units_chunk(&table->format, TQ_PLANE_EXACT);
 }
 
 /* Segments that this transaction's bulk has sealed stay as they are: ROLLBACK TO may have to enter them again. */
@@ -95,15 +99,15 @@ struct merge {
 };
 
 static void measure(const struct tq_table *table, struct merge *merge) {
-    uint64_t slots = 0;
+    uint64_t room = 0;
     merge->live = 0;
     for (size_t i = 0; i < merge->run.count; i++) {
         const struct tq_cached_segment *cached = &table->cache.segments[merge->run.first + i];
         merge->live += live_of(cached);
-        slots += exact_slots(table, cached);
+        room += exact_room(table, cached);
     }
     /* All or none: pieces of copied rows may reach over the small gap that an adopted segment fills. */
-    merge->with_exact = slots != 0 && (slots - merge->live) * 100 > (uint64_t)DEAD_MAX * slots;
+    merge->with_exact = room != 0 && merge->live * 100 < (100 - DEAD_MAX) * room;
 }
 
 static enum tq_status copy_segment(struct tq_builder *builder, const struct tq_cached_segment *cached,

@@ -1,3 +1,4 @@
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -179,6 +180,14 @@ static enum tq_status check_network(const char *folder, bool absent, bool allow_
                    folder, kind);
 }
 
+static bool is_empty(const char *folder) {
+    DIR *dir = opendir(folder);
+    int entries = 0;
+    while (dir != NULL && readdir(dir) != NULL) entries++;
+    if (dir != NULL) (void)closedir(dir);
+    return entries == 2; /* itself and its parent */
+}
+
 enum tq_status tq_folder_ensure(const char *folder, unsigned flags, bool allow_netfs,
                                 enum tq_status (*fill)(const char *folder)) {
     struct stat st;
@@ -186,7 +195,7 @@ enum tq_status tq_folder_ensure(const char *folder, unsigned flags, bool allow_n
     if (absent && errno != ENOENT && errno != ENOTDIR) return tq_fail(TQ_IO, "stat %s: %s", folder, strerror(errno));
     TQ_TRY(check_network(folder, absent, allow_netfs));
     if (!absent && !S_ISDIR(st.st_mode)) return tq_fail(TQ_FORMAT, "%s is a file, a store is a folder", folder);
-    if (!absent) return TQ_OK;
+    if (!absent && !((flags & TQ_OPEN_CREATE) && is_empty(folder))) return TQ_OK; /* rename replaces an empty one */
     if (!(flags & TQ_OPEN_CREATE)) return tq_fail(TQ_NOT_FOUND, "%s does not exist", folder);
     if (flags & TQ_OPEN_READONLY) return tq_fail(TQ_NOT_FOUND, "%s does not exist and may not be made", folder);
     return make_folder(folder, fill);

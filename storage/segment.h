@@ -11,16 +11,16 @@
 #include "storage/env.h"
 
 enum tq_plane {
-    TQ_PLANE_FIRST = 0,        /* blocks: signs */
-    TQ_PLANE_SECOND = 1,       /* blocks: second bits; only if format.scan_planes is 2 */
-    TQ_PLANE_FIRST_ERROR = 2,  /* u16 (half) a row */
+    TQ_PLANE_FIRST = 0,          /* blocks: signs */
+    TQ_PLANE_SECOND = 1,         /* blocks: second bits; only if format.scan_planes is 2 */
+    TQ_PLANE_FIRST_ERROR = 2,    /* u16 (half) a row */
     TQ_PLANE_SECOND_SCALARS = 3, /* struct tq_second_scalars a row; only if scan_planes is 2 */
-    TQ_PLANE_NORM = 4,         /* f32 a row; only if the metric is not cosine */
-    TQ_PLANE_STATS = 5,        /* struct tq_block_stats a block */
-    TQ_PLANE_RECORD = 6,       /* record_stride bytes a row */
-    TQ_PLANE_ID = 7,           /* i64 a row; absent while id = slot + constant */
-    TQ_PLANE_SLOT = 8,         /* u32 a row, slot - slot0; absent while row = slot - slot0 */
-    TQ_PLANE_EXACT = 9,        /* exact_bytes a slot; only if format.exact_bytes */
+    TQ_PLANE_NORM = 4,           /* f32 a row; only if the metric is not cosine */
+    TQ_PLANE_STATS = 5,          /* struct tq_block_stats a block */
+    TQ_PLANE_RECORD = 6,         /* record_stride bytes a row */
+    TQ_PLANE_ID = 7,             /* i64 a row; absent while id = slot + constant */
+    TQ_PLANE_SLOT = 8,           /* u32 a row, slot - slot0; absent while row = slot - slot0 */
+    TQ_PLANE_EXACT = 9,          /* exact_bytes a slot; only if format.exact_bytes */
     TQ_PLANE_COUNT = 10
 };
 
@@ -36,7 +36,7 @@ _Static_assert(sizeof(struct tq_block_stats) == 32, "written to disk as it is");
 /* Rows of a sealed segment: 65,280, halved (whole blocks) while the codes of a segment would exceed 32 MiB. */
 uint32_t tq_segment_rows_max(const struct tq_format *format);
 
-/* Rows of one flush: those of one exact-row chunk, at least 64; with rows=none those of one chunk of codes, at
+/* Rows of one flush: those of one exact-row chunk, 64 to 8,192; with rows=none those of one chunk of codes, at
  * most 4,096 (notes of the layout: FORMAT.md). */
 uint32_t tq_segment_flush_rows(const struct tq_format *format);
 
@@ -53,22 +53,21 @@ void tq_segment_close(struct tq_segment *segment);
 
 uint32_t tq_segment_row_count(const struct tq_segment *segment);
 uint64_t tq_segment_slot_first(const struct tq_segment *segment);
-uint64_t tq_segment_slot_end(const struct tq_segment *segment); /* one past the last slot it covers */
-uint64_t tq_segment_code_bytes(const struct tq_segment *segment);  /* payload, exact rows apart */
+uint64_t tq_segment_slot_end(const struct tq_segment *segment);   /* one past the last slot it covers */
+uint64_t tq_segment_code_bytes(const struct tq_segment *segment); /* payload, exact rows apart */
 uint64_t tq_segment_exact_bytes(const struct tq_segment *segment);
 
 /* One block's units of a plane (FIRST .. STATS): 128 rows of a row plane, one unit of a block plane, contiguous. */
-enum tq_status tq_segment_block(struct tq_segment *segment, enum tq_plane plane, uint32_t block,
-                                const void **units);
+enum tq_status tq_segment_block(struct tq_segment *segment, enum tq_plane plane, uint32_t block, const void **units);
 
 /* A run of blocks of plane FIRST, SECOND or STATS from `block`: *count >= 1 of them, at most `wanted`. */
-enum tq_status tq_segment_blocks(struct tq_segment *segment, enum tq_plane plane, uint32_t block,
-                                 uint32_t wanted, const void **units, uint32_t *count);
+enum tq_status tq_segment_blocks(struct tq_segment *segment, enum tq_plane plane, uint32_t block, uint32_t wanted,
+                                 const void **units, uint32_t *count);
 
 /* Units of chosen rows: plane RECORD or EXACT (for EXACT the row's slot is resolved here). On first touch of
  * pages they are asked from disk together (MADV_WILLNEED), then verified. rows ascending is faster. */
-enum tq_status tq_segment_gather(struct tq_segment *segment, enum tq_plane plane, const uint32_t *rows,
-                                 size_t count, const uint8_t **units);
+enum tq_status tq_segment_gather(struct tq_segment *segment, enum tq_plane plane, const uint32_t *rows, size_t count,
+                                 const uint8_t **units);
 
 enum tq_status tq_segment_ids(struct tq_segment *segment, const uint32_t *rows, size_t count, int64_t *ids);
 enum tq_status tq_segment_slots(struct tq_segment *segment, const uint32_t *rows, size_t count, uint64_t *slots);
@@ -100,8 +99,7 @@ void tq_builder_close(struct tq_builder *builder);
 enum tq_status tq_builder_append(struct tq_builder *builder, int64_t id, uint64_t slot, const struct tq_row *row);
 
 /* Append row `row` of a segment as it is, codes only or with its exact row. */
-enum tq_status tq_builder_copy(struct tq_builder *builder, struct tq_segment *segment, uint32_t row,
-                               bool with_exact);
+enum tq_status tq_builder_copy(struct tq_builder *builder, struct tq_segment *segment, uint32_t row, bool with_exact);
 
 /* Refer to a segment's exact chunks instead of copying its rows' exact data. */
 enum tq_status tq_builder_adopt(struct tq_builder *builder, struct tq_segment *segment);
@@ -110,7 +108,8 @@ uint32_t tq_builder_row_count(const struct tq_builder *builder);
 void tq_builder_truncate(struct tq_builder *builder, uint32_t row_count); /* forget the last rows */
 
 /* The rows so far as a segment, borrowed: valid until the next append, truncate or close. Everything counts as
- * verified. Needs a transpose of the open block only. */
+ * verified. Needs a transpose of the open block only. Without a sink it cannot fail; with one, exact rows that have
+ * left are looked up again, and NULL means that this failed (tq_message() says why). */
 struct tq_segment *tq_builder_segment(struct tq_builder *builder);
 
 struct tq_sealed {

@@ -18,8 +18,10 @@ static enum tq_status number_free(struct tq_env *env, uint32_t *number) {
         uint32_t mid = low + (high - low) / 2;
         struct tq_env_meta meta;
         TQ_TRY(tq_env_meta(env, mid, &meta));
-        if (meta.nonce == 0) high = mid;
-        else low = mid + 1;
+        if (meta.nonce == 0)
+            high = mid;
+        else
+            low = mid + 1;
     }
     *number = low;
     return low < 0xffffff ? TQ_OK : tq_fail(TQ_FULL, "folder \"%s\" has had 2^24 indexes", tq_env_path(env));
@@ -51,10 +53,9 @@ enum tq_status tq_table_exists(struct tq_conn *conn, const char *name, bool *exi
 static enum tq_status check_uuid(struct tq_table *table) {
     const uint8_t *mine = table->identity.uuid, *theirs = tq_env_uuid(table->env);
     if (memcmp(mine, theirs, 16) == 0) return TQ_OK;
-    return tq_fail(TQ_FORMAT,
-                   "folder \"%s\" belongs to another database (uuid %02x%02x%02x%02x.. != %02x%02x%02x%02x..)",
-                   tq_env_path(table->env), theirs[0], theirs[1], theirs[2], theirs[3], mine[0], mine[1], mine[2],
-                   mine[3]);
+    return tq_fail(
+        TQ_FORMAT, "folder \"%s\" belongs to another database (uuid %02x%02x%02x%02x.. != %02x%02x%02x%02x..)",
+        tq_env_path(table->env), theirs[0], theirs[1], theirs[2], theirs[3], mine[0], mine[1], mine[2], mine[3]);
 }
 
 enum tq_status tq_table_check_pair(struct tq_table *table, const struct tq_catalog_state *state,
@@ -156,12 +157,17 @@ enum tq_status tq_table_put(struct tq_table *table, int64_t id, const struct tq_
         if (status != TQ_OK && !tq_txn_soft(status)) return status;
     }
     if (!table->txn.bulk) TQ_TRY(log_room(table));
-    TQ_TRY(tq_catalog_row_add(table->catalog, id, table->next));
-    enum tq_status status = table->txn.bulk ? tq_bulk_append(table, id, row) : log_put(table, id, row);
+    enum tq_status status = tq_catalog_row_add(table->catalog, id, table->next);
+    if (status != TQ_OK) {
+        tq_txn_check(table);
+        return status;
+    }
+    status = table->txn.bulk ? tq_bulk_append(table, id, row) : log_put(table, id, row);
     if (status == TQ_OK) return TQ_OK;
     char text[512]; /* the message of the failure that counts */
     (void)snprintf(text, sizeof text, "%s", tq_message());
     if (tq_catalog_row_remove(table->catalog, id) != TQ_OK) table->txn.broken = true;
+    tq_txn_check(table);
     return tq_fail(status, "%s", text);
 }
 
@@ -170,10 +176,14 @@ enum tq_status tq_table_delete(struct tq_table *table, int64_t id) {
     TQ_TRY(tq_txn_begin(table));
     TQ_TRY(tq_catalog_row_slot(table->catalog, id, &slot));
     struct tq_log_entry entry = {.seq = table->seq + 1, .op = TQ_LOG_DEL, .id = id, .slot = slot};
-    TQ_TRY(tq_catalog_log_add(table->catalog, &entry));
+    enum tq_status status = tq_catalog_log_add(table->catalog, &entry);
+    if (status != TQ_OK) {
+        tq_txn_check(table);
+        return status;
+    }
     table->seq++;
     table->log_dels++;
-    enum tq_status status = tq_catalog_row_remove(table->catalog, id);
+    status = tq_catalog_row_remove(table->catalog, id);
     if (status != TQ_OK) table->txn.broken = true; /* a live row that the log calls dead */
     return status;
 }

@@ -5,7 +5,7 @@
 #include "storage/catalog.h"
 #include "storage/table.h"
 
-#define TQ_LOG_DELS_MAX 4096u /* more of them are folded into the segments' dead bits */
+#define TQ_LOG_DELS_MAX 4096u  /* more of them are folded into the segments' dead bits */
 #define TQ_LOG_FLUSHES_MAX 16u /* the log may grow to so many flushes' worth while the folder cannot be written */
 
 /* ---- What a view is made of, kept from query to query ---- */
@@ -30,7 +30,7 @@ struct tq_cache {
     uint64_t version, nonce; /* of the catalog's state */
     uint64_t seq, sum;       /* of the last entry of the log that was applied; seq 0: none */
     uint32_t data_version;
-    uint64_t change;         /* counts changes: tq_view.version */
+    uint64_t change;                    /* counts changes: tq_view.version */
     struct tq_cached_segment *segments; /* ascending by slot */
     size_t count, capacity;
     struct tq_cached_log log;
@@ -96,6 +96,8 @@ struct tq_table {
 /* ---- transaction.c ---- */
 
 enum tq_status tq_txn_begin(struct tq_table *table);
+/* After a failure: SQLite ends the whole transaction on some of them, and then nothing more may be written. */
+void tq_txn_check(struct tq_table *table);
 /* Before the first write to the folder: which nonce, which serial, are there orphans. */
 enum tq_status tq_txn_env(struct tq_table *table);
 enum tq_status tq_table_recount(struct tq_table *table);

@@ -50,6 +50,10 @@ enum tq_status tq_txn_begin(struct tq_table *table) {
     return TQ_OK;
 }
 
+void tq_txn_check(struct tq_table *table) {
+    if (!tq_conn_has_snapshot(table->conn)) table->txn.broken = true;
+}
+
 enum tq_status tq_table_recount(struct tq_table *table) {
     return tq_catalog_log_count(table->catalog, &table->log_puts, &table->log_dels);
 }

@@ -189,8 +189,10 @@ struct tq_cached_segment *tq_cache_find(struct tq_table *table, uint64_t slot) {
     size_t low = 0, high = cache->count;
     while (low < high) { /* the first that begins behind the slot */
         size_t mid = low + (high - low) / 2;
-        if (cache->segments[mid].row.slot_first <= slot) low = mid + 1;
-        else high = mid;
+        if (cache->segments[mid].row.slot_first <= slot)
+            low = mid + 1;
+        else
+            high = mid;
     }
     if (low == 0 || slot >= cache->segments[low - 1].row.slot_end) return NULL;
     return &cache->segments[low - 1];
@@ -240,8 +242,10 @@ static enum tq_status apply_del(struct tq_table *table, const struct tq_log_entr
     struct tq_cached_log *log = table->txn.builder != NULL ? &cache->open : &cache->log;
     struct tq_segment *segment = NULL;
     uint32_t row = 0;
-    if (cached != NULL) segment = cached->segment;
-    else TQ_TRY(memory_segment(log, &segment));
+    if (cached != NULL)
+        segment = cached->segment;
+    else
+        TQ_TRY(memory_segment(log, &segment));
     if (segment == NULL || entry->slot < tq_segment_slot_first(segment)) {
         return corrupt_entry(table, entry, "deletes a row that does not exist");
     }

@@ -29,6 +29,7 @@ import plot
 import systems
 import tqlite
 
+PACKAGES = ("faiss-cpu", "turbovec", "hnswlib", "usearch", "numpy")
 ROUND_SECONDS = 1.0  # a system's share of one round
 
 
@@ -187,7 +188,8 @@ def head(args, data, load):
     commit = command_output("git", "-C", args.root, "rev-parse", "--verify", "--short=12", "HEAD") or "none"
     changes = command_output("git", "-C", args.root, "status", "--porcelain", "--untracked-files=no")
     words = [os.path.basename(a) if "/" in a else a for a in sys.argv[1:]]
-    words = [w for i, w in enumerate(words) if w not in ("--lib", "--root") and (i == 0 or words[i - 1] not in ("--lib", "--root"))]
+    for ours in ("--lib", "--root"):  # run.sh adds them
+        del words[words.index(ours):words.index(ours) + 2]
     after = os.getloadavg()[0]
     noisy = load > 1.2 or after > 1.8
     return [f"date: {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC",
@@ -197,7 +199,7 @@ def head(args, data, load):
             f"command: bench/peers/run.sh {' '.join(words)}",
             f"data: {args.name}, {data.rows} x {data.dim}, {args.metric}, k={data.k}, {len(data.queries)} queries "
             f"at random in {args.rounds} rounds",
-            "versions: " + ", ".join(f"{n} {version(n)}" for n in ("faiss-cpu", "turbovec", "hnswlib", "usearch", "numpy"))]
+            "versions: " + ", ".join(f"{n} {version(n)}" for n in PACKAGES)]
 
 
 def write_csv(path, lines, results):

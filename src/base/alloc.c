@@ -13,8 +13,7 @@ void tq_alloc_fail_after(long n) { atomic_store(&countdown, n); }
 
 void *tq_alloc(size_t size) {
     void *memory = NULL;
-    bool fail = atomic_load_explicit(&countdown, memory_order_relaxed) > 0 &&
-                atomic_fetch_sub(&countdown, 1) == 1;
+    bool fail = atomic_load_explicit(&countdown, memory_order_relaxed) > 0 && atomic_fetch_sub(&countdown, 1) == 1;
     if (!fail && size <= SIZE_MAX - TQ_ALIGN) {
         memory = aligned_alloc(TQ_ALIGN, tq_round_up(tq_max_size(size, 1), TQ_ALIGN));
     }

@@ -16,18 +16,16 @@ _Noreturn void tq_assert_failed(const char *cond, const char *file, int line);
 #endif
 
 /* Return at once on failure. A function that owns something uses `goto done` instead. */
-#define TQ_TRY(expr)                                                                                         \
-    do {                                                                                                     \
-        enum tq_status tq_try_status_ = (expr);                                                              \
-        if (tq_try_status_ != TQ_OK) return tq_try_status_;                                                  \
+#define TQ_TRY(expr)                                                                                                   \
+    do {                                                                                                               \
+        enum tq_status tq_try_status_ = (expr);                                                                        \
+        if (tq_try_status_ != TQ_OK) return tq_try_status_;                                                            \
     } while (0)
 
 #define TQ_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static inline size_t tq_min_size(size_t a, size_t b) { return a < b ? a : b; }
 static inline size_t tq_max_size(size_t a, size_t b) { return a > b ? a : b; }
-static inline size_t tq_round_up(size_t n, size_t multiple) {
-    return (n + multiple - 1) / multiple * multiple;
-}
+static inline size_t tq_round_up(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
 #endif

@@ -3,10 +3,8 @@
 static enum tq_status check_options(const struct tq_index_options *o, uint32_t bits, bool qjl) {
     if (o->dim < 1 || o->dim > TQ_DIM_MAX)
         return tq_fail(TQ_MISUSE, "dim is %u; it must be 1 to %u", o->dim, TQ_DIM_MAX);
-    if (bits < 1 || bits > TQ_BITS_MAX)
-        return tq_fail(TQ_MISUSE, "bits is %u; it must be 1 to %u", bits, TQ_BITS_MAX);
-    if (o->qjl < -1 || o->qjl > 1)
-        return tq_fail(TQ_MISUSE, "qjl is %d; it must be 0, 1 or -1 (default)", o->qjl);
+    if (bits < 1 || bits > TQ_BITS_MAX) return tq_fail(TQ_MISUSE, "bits is %u; it must be 1 to %u", bits, TQ_BITS_MAX);
+    if (o->qjl < -1 || o->qjl > 1) return tq_fail(TQ_MISUSE, "qjl is %d; it must be 0, 1 or -1 (default)", o->qjl);
     if (qjl && bits < 2) return tq_fail(TQ_MISUSE, "qjl=1 needs bits of 2 to 9; bits is %u", bits);
     if (!qjl && bits > 8) return tq_fail(TQ_MISUSE, "bits is %u; without QJL it must be 1 to 8", bits);
     if ((int)o->metric < TQ_COSINE || (int)o->metric > TQ_L2)

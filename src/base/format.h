@@ -41,8 +41,8 @@ struct tq_second_scalars {
 
 /* One vector, encoded; every pointer borrowed from the encoder until its next call. */
 struct tq_row {
-    const uint8_t *record; /* record_stride bytes */
-    uint16_t first_error;  /* half, rounded up: tan of the angle between u and its signs; inf if x = 0 */
+    const uint8_t *record;           /* record_stride bytes */
+    uint16_t first_error;            /* half, rounded up: tan of the angle between u and its signs; inf if x = 0 */
     struct tq_second_scalars second; /* zeros when scan_planes is 1 */
     float norm;
     const void *exact; /* exact_bytes, or NULL */

@@ -44,8 +44,8 @@ static enum tq_status open_scratch(struct tq_access *a) {
     return a->query_memory == NULL || a->scratch == NULL ? TQ_NOMEM : TQ_OK;
 }
 
-enum tq_status tq_access_open(struct tq_conn *conn, struct tq_env *env, const char *name,
-                              const struct tq_codec *codec, struct tq_access **access) {
+enum tq_status tq_access_open(struct tq_conn *conn, struct tq_env *env, const char *name, const struct tq_codec *codec,
+                              struct tq_access **access) {
     struct tq_access *a = tq_alloc_zero(sizeof *a);
     if (a == NULL) return TQ_NOMEM;
     a->conn = conn;

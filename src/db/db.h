@@ -7,7 +7,7 @@
 
 /* One thread at a time. Holds everything a search or a put needs, so that the second costs no allocation. */
 struct tq_access {
-    struct tq_conn *conn;   /* borrowed */
+    struct tq_conn *conn; /* borrowed */
     struct tq_table *table;
     const struct tq_codec *codec;
     struct tq_codec *owned_codec; /* codec, unless it was lent */
@@ -19,12 +19,12 @@ struct tq_access {
 
 /* The kernels a handle uses: what the CPU has, capped by TQ_ISA. TQ_MISUSE for a name it does not know. */
 enum tq_status tq_kernels_from_environment(struct tq_kernels *kernels);
-bool tq_netfs_allowed(void);             /* TQ_ALLOW_NETFS=1 */
-const char *tq_temporary_folder(void);   /* SQLITE_TMPDIR, TMPDIR or /tmp, as SQLite has it */
+bool tq_netfs_allowed(void);           /* TQ_ALLOW_NETFS=1 */
+const char *tq_temporary_folder(void); /* SQLITE_TMPDIR, TMPDIR or /tmp, as SQLite has it */
 
 /* `codec` NULL: open one of its own. `name` as the catalog has it. */
-enum tq_status tq_access_open(struct tq_conn *conn, struct tq_env *env, const char *name,
-                              const struct tq_codec *codec, struct tq_access **access);
+enum tq_status tq_access_open(struct tq_conn *conn, struct tq_env *env, const char *name, const struct tq_codec *codec,
+                              struct tq_access **access);
 void tq_access_close(struct tq_access *access);
 
 enum tq_status tq_access_put(struct tq_access *access, int64_t id, const float *vector);
@@ -35,8 +35,7 @@ enum tq_status tq_access_search(struct tq_access *access, const float *queries, 
                                 struct tq_search_stats *stats);
 
 /* The vector of a row of the current view, f32[dim]. */
-enum tq_status tq_access_vector(struct tq_access *access, struct tq_segment *segment, uint32_t row,
-                                float *vector);
+enum tq_status tq_access_vector(struct tq_access *access, struct tq_segment *segment, uint32_t row, float *vector);
 enum tq_status tq_access_get(struct tq_access *access, int64_t id, float *vector);
 
 /* Check what tq_search is given. */

@@ -213,9 +213,7 @@ static enum tq_status delete_one(struct tq_store *store, struct tq_index *index,
     return tq_table_delete(index->writer->table, *(const int64_t *)argument);
 }
 
-enum tq_status tq_delete(tq_index *index, int64_t id) {
-    return tq_store_write(index->store, index, delete_one, &id);
-}
+enum tq_status tq_delete(tq_index *index, int64_t id) { return tq_store_write(index->store, index, delete_one, &id); }
 
 static enum tq_status optimize(struct tq_store *store, struct tq_index *index, void *argument) {
     (void)store;
@@ -249,8 +247,8 @@ enum tq_status tq_search(tq_index *index, const float *queries, size_t query_cou
     TQ_TRY(tq_search_check(options, k));
     struct tq_reader *reader = NULL;
     TQ_TRY(reader_acquire(index, &reader));
-    enum tq_status status =
-        tq_access_search(reader->access, queries, query_count, (size_t)k, options, hits, counts, stats);
+    enum tq_status status = tq_access_search(reader->access, queries, query_count, (size_t)k, options, hits, counts,
+                                             stats);
     reader_release(index, reader);
     return status;
 }

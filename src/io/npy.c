@@ -58,8 +58,10 @@ static enum tq_status read_shape(const char *path, const char *header, struct tq
     errno = 0;
     unsigned long long rows = strtoull(shape + 1, &end, 10), dim = 1;
     const char *next = end + strspn(end, ", ");
-    if (*next != ')') dim = strtoull(next, &end, 10);
-    else end = (char *)next;
+    if (*next != ')')
+        dim = strtoull(next, &end, 10);
+    else
+        end = (char *)next;
     end += strspn(end, ", ");
     if (errno != 0 || *end != ')' || shape[1] == '-' || *next == '-') {
         return tq_fail(TQ_FORMAT, "%s: shape %.40s; it must be (rows, dimensions)", path, shape);
@@ -121,9 +123,15 @@ void tq_npy_row(const struct tq_npy *npy, uint64_t row, float *vector) {
         uint16_t half;
         double wide;
         switch (npy->element_bytes) {
-        case 2: memcpy(&half, at, sizeof half); vector[i] = tq_f32_from_f16(half); break;
+        case 2:
+            memcpy(&half, at, sizeof half);
+            vector[i] = tq_f32_from_f16(half);
+            break;
         case 4: memcpy(&vector[i], at, sizeof vector[i]); break;
-        default: memcpy(&wide, at, sizeof wide); vector[i] = (float)wide; break;
+        default:
+            memcpy(&wide, at, sizeof wide);
+            vector[i] = (float)wide;
+            break;
         }
     }
 }

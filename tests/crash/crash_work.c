@@ -1,14 +1,12 @@
 /* What kill.py kills, and what it checks afterwards.
  *
  *   crash_work work DIR VARIANT          transaction after transaction; the number of each is printed once committed
+ *   crash_work full DIR FLAG             the folder's disk is full while FLAG exists: commits go on, in the log
  *   crash_work check DIR VARIANT ACKED   the store holds exactly the first ACKED transactions, or one more; then it
  *                                        is written to again, flushed, merged, and nothing is left behind
  *
  * A transaction is a function of its number, so the checker knows what must be there. */
 #include "tests/unit/table_util.h"
-
-#include <errno.h>
-#include <sys/stat.h>
 
 #define SINGLES 140
 #define BULKS 9
@@ -81,6 +79,37 @@ static void work(const char *dir, int variant) {
     free(model);
 }
 
+static void fill(const char *dir, const char *flag) {
+    struct tq_format format = format_for(0);
+    struct model *model = calloc(1, sizeof *model);
+    uint32_t flush_rows = tq_segment_flush_rows(&format);
+    struct store store;
+    struct fake fake;
+    fake_init(&fake, &format);
+    open_or_make(&store, dir, &format);
+    (void)fclose(fopen(flag, "w"));
+    for (int64_t id = 0; id < 16 * flush_rows; id++) {
+        begin(&store);
+        put(&store, model, id, 1);
+        commit(&store); /* succeeds, though no flush does */
+    }
+    begin(&store);
+    FAILS(tq_table_put(store.table, 9999, fake_row(&fake, &format, 9999, 1)), TQ_FULL);
+    rollback(&store);
+    check_view(store.table, model);
+    (void)unlink(flag);
+    begin(&store);
+    put(&store, model, 9999, 1);
+    commit(&store);
+    check_view(store.table, model);
+    struct tq_view view;
+    OK(tq_table_view(store.table, &view));
+    if (view.log_rows >= flush_rows) exit(4);
+    store_close(&store);
+    fake_clear(&fake);
+    free(model);
+}
+
 /* After two optimizations only what the segments refer to may be in the folder. */
 static void check_nothing_left(struct store *store) {
     struct tq_view view;
@@ -143,6 +172,10 @@ static void test_check(void **state) {
 int main(int argc, char **argv) {
     if (argc == 4 && strcmp(argv[1], "work") == 0) {
         work(argv[2], atoi(argv[3]));
+        return 0;
+    }
+    if (argc == 4 && strcmp(argv[1], "full") == 0) {
+        fill(argv[2], argv[3]);
         return 0;
     }
     if (argc != 5 || strcmp(argv[1], "check") != 0) return 2;

@@ -80,11 +80,11 @@ static inline int64_t model_id(const struct model *model, uint32_t row) {
 static inline void model_row(struct model *model, uint32_t row, struct tq_row *out) {
     const struct tq_format *f = &model->format;
     memset(model->record, 0, f->record_stride);
-    for (uint32_t plane = 0; plane < f->bits; plane++)
-        for (uint32_t dim = 0; dim < f->dim; dim++) {
-            uint64_t random = tq_rng_at(f->seed, 1000 + row, (uint64_t)plane * 1024 + dim / 64);
-            if (random >> dim % 64 & 1) model->record[plane * f->plane_bytes + dim / 8] |= (uint8_t)(1u << dim % 8);
-        }
+    for (uint32_t byte = 0; byte < f->bits * f->plane_bytes; byte++) {
+        uint64_t random = tq_rng_at(f->seed, 1000 + row, byte / 8);
+        uint32_t dims = f->dim - byte % f->plane_bytes * 8; /* left from this byte on */
+        model->record[byte] = (uint8_t)((uint8_t)(random >> byte % 8 * 8) & (dims < 8 ? (1u << dims) - 1 : 255u));
+    }
     uint64_t random = tq_rng_at(f->seed, 2, row);
     struct tq_record_tail tail = {.scale = 1.0f + (float)(random & 255) / 64,
                                   .norm = 0.25f + (float)(random >> 8 & 1023) / 256,

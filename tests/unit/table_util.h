@@ -23,8 +23,8 @@
 #define OK(expr) assert_int_equal_text((expr), TQ_OK, #expr, __FILE__, __LINE__)
 #define FAILS(expr, status) assert_int_equal_text((expr), (status), #expr, __FILE__, __LINE__)
 
-static inline void assert_int_equal_text(enum tq_status got, enum tq_status wanted, const char *expr,
-                                         const char *file, int line) {
+static inline void assert_int_equal_text(enum tq_status got, enum tq_status wanted, const char *expr, const char *file,
+                                         int line) {
     if (got == wanted) return;
     (void)fprintf(stderr, "%s:%d: %s is %s, not %s: %s\n", file, line, expr, tq_status_name(got),
                   tq_status_name(wanted), tq_message());

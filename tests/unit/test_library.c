@@ -106,9 +106,9 @@ static void test_bad_options(void **state) {
         int qjl, metric, rows;
         const char *message;
     } cases[] = {
-        {0, 4, -1, 0, 0, "dim is 0"},          {65537, 4, -1, 0, 0, "65536"},      {8, 10, -1, 0, 0, "bits is 10"},
-        {8, 1, 1, 0, 0, "bits is 1"},          {8, 9, 0, 0, 0, "bits is 9"},       {8, 4, 2, 0, 0, "qjl is 2"},
-        {8, 4, -1, 7, 0, "metric is 7"},       {8, 4, -1, 0, 3, "rows is 3"},
+        {0, 4, -1, 0, 0, "dim is 0"},    {65537, 4, -1, 0, 0, "65536"}, {8, 10, -1, 0, 0, "bits is 10"},
+        {8, 1, 1, 0, 0, "bits is 1"},    {8, 9, 0, 0, 0, "bits is 9"},  {8, 4, 2, 0, 0, "qjl is 2"},
+        {8, 4, -1, 7, 0, "metric is 7"}, {8, 4, -1, 0, 3, "rows is 3"},
     };
     tq_store *store = NULL;
     assert_int_equal(tq_open(path_of("options"), TQ_OPEN_CREATE, &store), TQ_OK);
@@ -125,8 +125,8 @@ static void test_bad_options(void **state) {
     }
     struct tq_index_options good = tq_index_defaults(4);
     tq_index *index = NULL;
-    static const char *const names[] = {"", "1a", "a b", "a\"b", "_x", "x-y",
-                                        "x1234567890123456789012345678901234567890123456789012345678901234"};
+    static const char *const names[] = {
+        "", "1a", "a b", "a\"b", "_x", "x-y", "x1234567890123456789012345678901234567890123456789012345678901234"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         assert_int_equal(tq_index_create(store, names[i], &good, &index), TQ_MISUSE);
     }
@@ -185,13 +185,12 @@ static void test_bad_searches(void **state) {
         double confidence, oversample;
         int threads;
         const char *message;
-    } cases[] = {{0, 0, 1, "confidence"},  {-1, 0, 1, "confidence is -1"}, {NAN, 0, 1, "confidence"},
+    } cases[] = {{0, 0, 1, "confidence"},   {-1, 0, 1, "confidence is -1"}, {NAN, 0, 1, "confidence"},
                  {3, 0.5, 1, "oversample"}, {3, -1, 1, "oversample"},       {3, 0, 0, "threads is 0"},
                  {3, 0, 1000, "256"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct tq_search_options options = {.confidence = cases[i].confidence,
-                                            .oversample = cases[i].oversample,
-                                            .threads = cases[i].threads};
+        struct tq_search_options options = {
+            .confidence = cases[i].confidence, .oversample = cases[i].oversample, .threads = cases[i].threads};
         struct tq_hit hit;
         size_t count = 0;
         assert_int_equal(tq_search(index, query, 1, 1, &options, &hit, &count, NULL), TQ_MISUSE);
@@ -216,6 +215,10 @@ static void test_bad_stores(void **state) {
     assert_int_equal(tq_open(path_of("other"), TQ_OPEN_CREATE, &store), TQ_FORMAT);
     assert_int_equal(tq_open(path_of("other"), 0, &store), TQ_FORMAT);
     assert_null(store);
+    assert_int_equal(mkdir(path_of("fresh"), 0700), 0);
+    assert_int_equal(tq_open(path_of("fresh"), 0, &store), TQ_FORMAT);
+    assert_int_equal(tq_open(path_of("fresh"), TQ_OPEN_CREATE, &store), TQ_OK);
+    tq_close(store);
 }
 
 static void test_transactions(void **state) {
@@ -364,10 +367,14 @@ static void test_readers_beside_a_writer(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_put_get_search_reopen), cmocka_unit_test(test_bad_options),
-        cmocka_unit_test(test_bad_vectors),           cmocka_unit_test(test_bad_searches),
-        cmocka_unit_test(test_bad_stores),            cmocka_unit_test(test_transactions),
-        cmocka_unit_test(test_life_of_an_index),      cmocka_unit_test(test_two_indexes),
+        cmocka_unit_test(test_put_get_search_reopen),
+        cmocka_unit_test(test_bad_options),
+        cmocka_unit_test(test_bad_vectors),
+        cmocka_unit_test(test_bad_searches),
+        cmocka_unit_test(test_bad_stores),
+        cmocka_unit_test(test_transactions),
+        cmocka_unit_test(test_life_of_an_index),
+        cmocka_unit_test(test_two_indexes),
         cmocka_unit_test(test_readers_beside_a_writer),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -252,8 +252,8 @@ static void answers(const struct variant *v, const struct tq_index_options *inde
 
 static void same_answers(const struct tq_index_options *index_options, const struct tq_search_options *options) {
     static const struct variant variants[] = {
-        {TQ_ISA_SCALAR, 1, 1, false}, {~0u, 1, 1, false},  {~0u, 2, 1, false},          {~0u, 3, 5, true},
-        {~0u, 1, 11, false},          {~0u, 1, 4, true},   {TQ_ISA_AVX2, 2, 2, true},   {TQ_ISA_SCALAR, 1, 3, true},
+        {TQ_ISA_SCALAR, 1, 1, false}, {~0u, 1, 1, false}, {~0u, 2, 1, false},        {~0u, 3, 5, true},
+        {~0u, 1, 11, false},          {~0u, 1, 4, true},  {TQ_ISA_AVX2, 2, 2, true}, {TQ_ISA_SCALAR, 1, 3, true},
     };
     float *rows = make_rows(42, SAME_ROWS, index_options->dim);
     float *queries = make_rows(43, SAME_QUERIES, index_options->dim);
@@ -460,10 +460,10 @@ static void test_nothing_to_find(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing_to_find),      cmocka_unit_test(test_exact_over_formats),
-        cmocka_unit_test(test_exact_over_counts),    cmocka_unit_test(test_same_answers),
+        cmocka_unit_test(test_nothing_to_find),           cmocka_unit_test(test_exact_over_formats),
+        cmocka_unit_test(test_exact_over_counts),         cmocka_unit_test(test_same_answers),
         cmocka_unit_test(test_same_answers_of_estimates), cmocka_unit_test(test_deletions_and_filters),
-        cmocka_unit_test(test_default_confidence),   cmocka_unit_test(test_extreme_norms),
+        cmocka_unit_test(test_default_confidence),        cmocka_unit_test(test_extreme_norms),
         cmocka_unit_test(test_depth_does_not_matter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -270,8 +270,11 @@ static void check_bounds(const struct tq_directory *directory) {
         uint64_t bytes = (uint64_t)piece->units * tq_plane_unit_bytes(&model.format, (enum tq_plane)piece->plane);
         assert_true(piece->offset + bytes <= payload && piece->chunk < directory->head.code_chunks);
     }
+    uint64_t end = 0;
     for (uint32_t i = 0; i < directory->head.exact_pieces; i++) {
         const struct tq_directory_exact *piece = &directory->exact[i];
+        assert_true(piece->slot_first >= end && piece->slots > 0);
+        end = piece->slot_first + piece->slots;
         uint64_t bytes = (uint64_t)piece->slots * model.format.exact_bytes;
         assert_true(piece->offset + bytes <= payload && piece->chunk < directory->head.exact_chunks);
     }

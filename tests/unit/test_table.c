@@ -1,5 +1,5 @@
 /* Tables: rows in and out, flush, merge, bulk, folding, and what a random sequence of everything leaves. */
-#include "table_util.h"
+#include "tests/unit/table_util.h"
 
 static struct model *model_new(void) {
     struct model *model = calloc(1, sizeof *model);
@@ -265,9 +265,8 @@ static void test_random_operations(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),          cmocka_unit_test(test_names_are_quoted),
-        cmocka_unit_test(test_flush_and_merge), cmocka_unit_test(test_bulk),
-        cmocka_unit_test(test_many_dels_fold),  cmocka_unit_test(test_random_operations),
+        cmocka_unit_test(test_rows), cmocka_unit_test(test_names_are_quoted), cmocka_unit_test(test_flush_and_merge),
+        cmocka_unit_test(test_bulk), cmocka_unit_test(test_many_dels_fold),   cmocka_unit_test(test_random_operations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /* Tables and the world around them: snapshots, crashes between the two commits, folders that do not belong,
  * several processes, space. */
-#include "table_util.h"
+#include "tests/unit/table_util.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -161,8 +161,10 @@ static void copy_file(const char *from, const char *to) {
 static void copy_data(const struct store *store, const char *to, bool back) {
     char data[400];
     (void)snprintf(data, sizeof data, "%s/data.mdb", store->folder);
-    if (back) copy_file(to, data);
-    else copy_file(data, to);
+    if (back)
+        copy_file(to, data);
+    else
+        copy_file(data, to);
 }
 
 static void bulk(struct store *store, struct model *model, int64_t first) {
@@ -345,8 +347,10 @@ static void test_space_is_bounded(void **state) {
         begin(&store);
         for (int end = i + 20; i < end; i++) {
             int64_t id = tq_rng_below(7, 1, (uint64_t)i, 600);
-            if (model->generation[id] != 0) delete (&store, model, id);
-            else put(&store, model, id, (uint32_t)i + 1);
+            if (model->generation[id] != 0)
+                delete (&store, model, id);
+            else
+                put(&store, model, id, (uint32_t)i + 1);
         }
         commit(&store);
     }
@@ -359,12 +363,65 @@ static void test_space_is_bounded(void **state) {
     free(model);
 }
 
+/* ---- Memory ---- */
+
+/* Rows, a savepoint undone, a bulk, dead rows, flush and merge: TQ_OK or TQ_NOMEM. */
+static enum tq_status try_everything(struct store *store, struct model *model, struct fake *fake, int64_t first) {
+    const struct tq_format *format = tq_table_format(store->table);
+    struct tq_view view;
+    for (int64_t id = first; id < first + 3 * FLUSH; id++) {
+        if (id == first + 20) TQ_TRY(tq_table_delete(store->table, first + 3));
+        TQ_TRY(tq_table_put(store->table, id, fake_row(fake, format, id, 1)));
+        model->generation[id] = 1;
+        if (id == first + 2 * FLUSH) TQ_TRY(tq_table_view(store->table, &view));
+    }
+    model->generation[first + 3] = 0;
+    model->live += 3 * FLUSH - 1;
+    TQ_TRY(tq_table_optimize(store->table));
+    return tq_table_sync(store->table);
+}
+
+static void test_no_memory(void **state) {
+    (void)state;
+    struct tq_format format = format_of(4096, 1, TQ_ROWS_F16, TQ_COSINE);
+    struct model *model = model_new(), *next = model_new();
+    struct store store;
+    struct fake fake;
+    store_make(&store, &format);
+    fake_init(&fake, &format);
+    begin(&store);
+    put_range(&store, model, 20000, 20000 + 2 * FLUSH);
+    commit(&store);
+    enum tq_status status = TQ_NOMEM;
+    for (long n = 1; status != TQ_OK; n += 1 + n / 8) {
+        assert_true(n < 100000);
+        store_reopen(&store);
+        *next = *model;
+        begin(&store);
+        tq_alloc_fail_after(n);
+        status = try_everything(&store, next, &fake, 0);
+        tq_alloc_fail_after(0);
+        if (status == TQ_OK) break;
+        assert_int_equal(status, TQ_NOMEM);
+        rollback(&store);
+        check_view(store.table, model);
+    }
+    OK(tq_conn_exec(store.conn, "COMMIT"));
+    tq_table_committed(store.table);
+    check_view(store.table, next);
+    fake_clear(&fake);
+    store_remove(&store);
+    free(model);
+    free(next);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_old_snapshot),  cmocka_unit_test(test_leftovers),
         cmocka_unit_test(test_dropped_index), cmocka_unit_test(test_wrong_folders),
         cmocka_unit_test(test_corrupt_log),   cmocka_unit_test(test_replaced_log),
         cmocka_unit_test(test_two_processes), cmocka_unit_test(test_space_is_bounded),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
