@@ -3,11 +3,10 @@
  * The first search is for as many rows as LIMIT or k ask for, or FIRST; when they are used up, for eight times as many.
  * A later search goes on behind the last row that was handed out, by score and then id: a row that the first had missed
  * (that is what `confidence` permits) stays missed, so that the order holds and no row comes twice. */
-#include "sql/recognise.h"
-#include "sql/vtab.h"
-
 #include <string.h>
 
+#include "sql/recognise.h"
+#include "sql/vtab.h"
 #include "src/base/alloc.h"
 
 enum { FIRST = 64, GROW = 8, GUESS_MAX = 100000 };

@@ -3,7 +3,7 @@
 #include "src/base/alloc.h"
 #include "storage/builder_parts.h"
 
-#define GAP_MAX 64u /* slots without a row that are filled with zeros; a longer gap begins a new piece */
+#define GAP_BYTES_MAX 256u /* zeros for slots without a row; a longer gap costs less as a new piece */
 
 static enum tq_status list_reserve(struct tq_exact_list *list, uint32_t pieces, uint32_t chunks) {
     if (list->piece_count + pieces > list->piece_room) {
@@ -35,12 +35,12 @@ void tq_exact_finish(struct tq_builder *builder) {
 }
 
 /* The piece in the open image that a slot can join, else NULL. */
-static struct tq_directory_exact *open_piece(struct tq_exact_rows *exact, uint64_t slot) {
+static struct tq_directory_exact *open_piece(struct tq_exact_rows *exact, uint32_t exact_bytes, uint64_t slot) {
     struct tq_exact_list *own = &exact->own;
     if (exact->image == NULL || own->piece_count == 0) return NULL;
     struct tq_directory_exact *piece = &own->pieces[own->piece_count - 1];
     if (piece->chunk != own->chunk_count) return NULL;
-    return slot - (piece->slot_first + piece->slots) <= GAP_MAX ? piece : NULL;
+    return (slot - (piece->slot_first + piece->slots)) <= GAP_BYTES_MAX / exact_bytes ? piece : NULL;
 }
 
 /* Room for one row in an image, a new piece in it. */
@@ -65,7 +65,7 @@ static enum tq_status begin_piece(struct tq_builder *builder, uint64_t slot) {
 enum tq_status tq_exact_append(struct tq_builder *builder, uint64_t slot, const void *row) {
     struct tq_exact_rows *exact = &builder->exact;
     uint32_t size = builder->format.exact_bytes, payload = tq_chunk_payload_bytes(&builder->format);
-    struct tq_directory_exact *piece = open_piece(exact, slot);
+    struct tq_directory_exact *piece = open_piece(exact, size, slot);
     if (piece != NULL) {
         uint32_t at = piece->offset + (uint32_t)(slot - piece->slot_first) * size;
         if (at <= payload && size <= payload - at) {

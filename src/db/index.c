@@ -223,7 +223,8 @@ static enum tq_status optimize(struct tq_store *store, struct tq_index *index, v
 
 enum tq_status tq_index_optimize(tq_index *index) {
     if (index->store->in_transaction) return tq_fail(TQ_MISUSE, "tq_index_optimize: a transaction is open");
-    return tq_store_write(index->store, index, optimize, NULL);
+    TQ_TRY(tq_store_write(index->store, index, optimize, NULL));
+    return tq_store_write(index->store, index, optimize, NULL); /* what the first replaced may only go now */
 }
 
 /* ---- Reading ---- */
