@@ -139,9 +139,11 @@ static enum tq_status open_beside(struct tq_sql *sql, const char *schema, const 
         TQ_TRY(holds_values(folder, &holds));
         if (holds) TQ_TRY(move_aside(sql, folder));
     }
-    unsigned flags = create ? TQ_OPEN_CREATE : readonly ? TQ_OPEN_READONLY : 0;
-    TQ_TRY(tq_env_open(folder, flags, tq_netfs_allowed(), env));
-    enum tq_status status = create && any ? check_owner(*env, file, uuid) : TQ_OK;
+    enum tq_status status = tq_env_open(folder, create ? TQ_OPEN_CREATE : 0, tq_netfs_allowed(), env);
+    /* Read-only last: a process has one environment, and a connection that may write may come later. */
+    if (status == TQ_IO && readonly) status = tq_env_open(folder, TQ_OPEN_READONLY, tq_netfs_allowed(), env);
+    TQ_TRY(status);
+    if (create && any) status = check_owner(*env, file, uuid);
     if (status == TQ_OK) return TQ_OK;
     tq_env_close(*env);
     *env = NULL;

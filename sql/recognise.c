@@ -92,10 +92,16 @@ static bool is_sign(const struct parser *p, size_t at, char sign) {
     return at < p->count && p->tokens[at].kind == TQ_TOKEN_SIGN && p->tokens[at].text[0] == sign;
 }
 
+/* As SQLite has it: letters of ASCII only, whatever the locale. */
+static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
+
 static bool same(const struct tq_token *token, const char *name, size_t size) {
     /* A quote inside a quoted name: nobody needs that to be fast. */
     if (token->size != size || (token->quoted && memchr(token->text, '"', size) != NULL)) return false;
-    return sqlite3_strnicmp(token->text, name, (int)size) == 0;
+    for (size_t i = 0; i < size; i++) {
+        if (lower(token->text[i]) != lower(name[i])) return false;
+    }
+    return true;
 }
 
 static bool is_name(const struct parser *p, size_t at, const char *name) {

@@ -63,19 +63,40 @@ SELECT '-- a folder of another database';
 VACUUM INTO 'copy2.db';
 .shell cp -r other.db-tq copy2.db-tq
 ATTACH 'copy2.db' AS copy;
-SELECT substr(message, 1, 0) FROM (SELECT '' AS message);
 SELECT count(*) FROM copy.words;
 DETACH copy;
 SELECT '-- a folder that was left over';
-.shell cp -r test.db-tq left.db-tq
+ATTACH 'left.db' AS l;
+CREATE VIRTUAL TABLE l.words USING tq(embedding FLOAT[512]);
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1100)
+INSERT INTO l.words(embedding) SELECT zeroblob(2048) FROM n;
+SELECT json_extract(tq_info('words', 'l'), '$.segments') > 0;
+DROP TABLE l.words;
+CREATE VIRTUAL TABLE l.words USING tq(embedding FLOAT[2]);
+DETACH l;
+.shell ls -d left* | sort
+.shell rm left.db
 ATTACH 'left.db' AS l;
 CREATE VIRTUAL TABLE l.words USING tq(embedding FLOAT[2]);
 INSERT INTO l.words(embedding) VALUES ('[1,1]');
 SELECT count(*) FROM l.words;
+SELECT json_extract(tq_info('words', 'l'), '$.notice');
 .shell ls -d left* | sort
+BEGIN;
 DROP TABLE l.words;
-CREATE VIRTUAL TABLE l.words USING tq(embedding FLOAT[2]);
+CREATE VIRTUAL TABLE l.words2 USING tq(embedding FLOAT[2]);
+ROLLBACK;
+SELECT count(*) FROM l.words;
 .shell ls -d left* | sort
+DETACH l;
+SELECT '-- an empty folder is no loss: one of a CREATE that was rolled back';
+ATTACH 'again.db' AS l;
+BEGIN;
+CREATE VIRTUAL TABLE l.words USING tq(embedding FLOAT[2]);
+INSERT INTO l.words(embedding) VALUES ('[1,1]');
+ROLLBACK;
+CREATE VIRTUAL TABLE l.words USING tq(embedding FLOAT[2]);
+.shell ls -d again* | sort
 DETACH l;
 SELECT '-- a copy with its folder';
 VACUUM INTO 'copy3.db';
