@@ -138,6 +138,8 @@ enum tq_status tq_rank(struct tq_searcher *s, size_t k, struct tq_hit *hits, siz
     double bar = final_bar(s);
     s->ranked.count = 0;
     for (size_t i = 0; i < s->worker_count; i++) TQ_TRY(take_refined(s, &s->workers[i].refined, bar));
+    *count = 0;
+    if (s->ranked.count == 0) return TQ_OK;
     if (s->by_estimate)
         TQ_TRY(rank_estimates(s, exact));
     else if (s->proof)
