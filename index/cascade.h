@@ -11,6 +11,7 @@ struct tq_vector {
     void *data;
     size_t capacity, count; /* in elements */
 };
+/* worker.c */
 enum tq_status tq_vector_reserve(struct tq_vector *vector, size_t count, size_t element_bytes);
 
 /* A row that the planes could not dismiss. */
@@ -93,6 +94,11 @@ static inline struct tq_segment *tq_searcher_segment(const struct tq_searcher *s
     return s->view->segments[segment].segment;
 }
 
+void tq_worker_reset(struct tq_searcher *s, struct tq_worker *w);
+/* A parallel region's failures: noted by the worker's thread, told again by the caller's. */
+void tq_worker_note(struct tq_worker *w, enum tq_status status);
+enum tq_status tq_workers_status(const struct tq_searcher *s);
+
 /* filter.c */
 enum tq_status tq_filter_begin(struct tq_searcher *s);
 const uint64_t *tq_filter_allowed(const struct tq_searcher *s, uint32_t segment);
@@ -119,7 +125,7 @@ enum tq_status tq_collect_list(struct tq_searcher *s, uint64_t *rows);
 /* The survivors of the listed blocks by the planes read, into s->survivors. */
 enum tq_status tq_collect(struct tq_searcher *s, bool second);
 
-/* survivors.c */
+/* row_bound.c */
 /* The row's upper bound by its first plane, given the signed dot product. scalars of the row are read. */
 struct tq_plane_scalars {
     float first_error;
@@ -148,22 +154,23 @@ static inline double tq_gate_length(double error) { return 1 + 0.5 * error * err
 
 enum tq_status tq_plane_scalars_get(const struct tq_searcher *s, uint32_t segment, uint32_t row,
                                     struct tq_plane_scalars *scalars);
+/* The bounds of a record's full code; false where they show that the row cannot reach the gate's bar. */
+bool tq_bound_full(const struct tq_searcher *s, const uint8_t *record, const struct tq_code_dots *dots, double upper,
+                   const struct tq_gate *gate, struct tq_refined *refined);
+
+/* survivors.c */
 /* How much of the planes a survivor's `upper` includes already. */
 enum tq_depth { TQ_DEPTH_NONE = 0, TQ_DEPTH_FIRST = 1, TQ_DEPTH_SECOND = 2 };
-/* Refine survivors [0, count); results go to the workers. */
-/* Survivors refined early are marked by an upper bound of -infinity. */
+/* Refine survivors; results go to the workers. Those refined early are marked by an upper bound of -infinity. */
 enum tq_status tq_survivors_refine(struct tq_searcher *s, struct tq_survivor *survivors, size_t count,
                                    enum tq_depth depth);
 /* Refine some rows only to raise s->seed_bar, a bar that no row of the answer is below. */
 enum tq_status tq_survivors_seed(struct tq_searcher *s, const struct tq_survivor *survivors, size_t count);
-void tq_worker_reset(struct tq_searcher *s, struct tq_worker *w);
-/* A parallel region's failures: noted by the worker's thread, told again by the caller's. */
-void tq_worker_note(struct tq_worker *w, enum tq_status status);
-enum tq_status tq_workers_status(const struct tq_searcher *s);
 
-/* rank.c: candidates of all workers, ranked. */
+/* rank.c */
 /* A proof may take its bar from exact scores: the k-th best of some refined rows. */
 enum tq_status tq_rank_bar(struct tq_searcher *s, const struct tq_vector *refined, double *bar);
+/* The candidates of all workers, ranked. */
 enum tq_status tq_rank(struct tq_searcher *s, size_t k, struct tq_hit *hits, size_t *count);
 
 #endif

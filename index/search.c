@@ -5,17 +5,6 @@
 #include "index/cascade.h"
 #include "src/base/alloc.h"
 
-enum tq_status tq_vector_reserve(struct tq_vector *vector, size_t count, size_t element_bytes) {
-    if (count <= vector->capacity) return TQ_OK;
-    size_t capacity = tq_max_size(count, vector->capacity + vector->capacity / 2), bytes = 0;
-    if (__builtin_mul_overflow(capacity, element_bytes, &bytes)) bytes = SIZE_MAX;
-    void *data = tq_realloc(vector->data, vector->capacity * element_bytes, bytes);
-    if (data == NULL) return TQ_NOMEM;
-    vector->data = data;
-    vector->capacity = capacity;
-    return TQ_OK;
-}
-
 enum tq_status tq_searcher_open(const struct tq_codec *codec, struct tq_searcher **searcher) {
     struct tq_searcher *s = tq_alloc_zero(sizeof *s);
     float *row = tq_alloc_array(codec->format.dim, sizeof(float));

@@ -10,14 +10,14 @@
 #include "sql/registry.h"
 #include "src/base/alloc.h"
 
-bool tq_sql_is_temporary(sqlite3 *db, const char *schema) {
+const char *tq_sql_file(sqlite3 *db, const char *schema) {
     const char *file = sqlite3_db_filename(db, schema);
-    return file == NULL || file[0] == 0;
+    return file == NULL ? "" : file;
 }
 
 enum tq_status tq_sql_folder(sqlite3 *db, const char *schema, char **folder) {
-    const char *file = sqlite3_db_filename(db, schema);
-    size_t length = file == NULL ? 0 : strlen(file);
+    const char *file = tq_sql_file(db, schema);
+    size_t length = strlen(file);
     char *made = tq_alloc(length + sizeof "-tq");
     if (made == NULL) return TQ_NOMEM;
     made[0] = 0;
@@ -126,7 +126,7 @@ static enum tq_status check_owner(const struct tq_env *env, const char *file, co
 static enum tq_status open_beside(struct tq_sql *sql, const char *schema, const char *folder, bool create,
                                   struct tq_env **env) {
     uint8_t uuid[16] = {0};
-    const char *file = sqlite3_db_filename(sql->db, schema);
+    const char *file = tq_sql_file(sql->db, schema);
     bool any = true, ever = true, holds = false, readonly = sqlite3_db_readonly(sql->db, schema) == 1;
     struct stat info;
     bool there = stat(folder, &info) == 0;

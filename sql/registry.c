@@ -88,6 +88,7 @@ static void place_free(struct tq_sql_place *place) {
     tq_conn_close(place->conn);
     tq_env_close(place->env);
     tq_free(place->schema);
+    tq_free(place->file);
     tq_free(place);
 }
 
@@ -103,19 +104,20 @@ static void place_release(struct tq_sql *sql, struct tq_sql_place *place) {
 }
 
 static struct tq_sql_place *place_find(struct tq_sql *sql, const char *schema) {
-    for (struct tq_sql_place *p = sql->places; p != NULL; p = p->next) {
-        if (sqlite3_stricmp(p->schema, schema) != 0) continue;
-        if (p->refs > 0 || tq_sql_is_temporary(sql->db, schema)) return p;
-    }
-    return NULL;
+    const char *file = tq_sql_file(sql->db, schema);
+    struct tq_sql_place *p = sql->places;
+    while (p != NULL && (sqlite3_stricmp(p->schema, schema) != 0 || strcmp(p->file, file) != 0)) p = p->next;
+    return p;
 }
 
 static enum tq_status place_make(struct tq_sql *sql, const char *schema, bool create, struct tq_sql_place **place) {
     struct tq_sql_place *made = tq_alloc_zero(sizeof *made);
     if (made == NULL) return TQ_NOMEM;
     made->schema = tq_sql_text(schema);
-    made->temporary = tq_sql_is_temporary(sql->db, schema);
-    enum tq_status status = made->schema == NULL ? TQ_NOMEM : tq_sql_env_open(sql, schema, create, &made->env);
+    made->file = tq_sql_text(tq_sql_file(sql->db, schema));
+    made->temporary = made->file != NULL && made->file[0] == 0;
+    enum tq_status status = made->schema == NULL || made->file == NULL ? TQ_NOMEM : TQ_OK;
+    if (status == TQ_OK) status = tq_sql_env_open(sql, schema, create, &made->env);
     if (status != TQ_OK) {
         place_free(made);
         return status;
@@ -141,14 +143,18 @@ static enum tq_status place_acquire(struct tq_sql *sql, const char *schema, bool
 /* ---- Tables ---- */
 
 struct tq_sql_table *tq_sql_table_find(struct tq_sql *sql, const char *schema, const char *name) {
-    struct tq_sql_table *t = sql->tables;
-    while (t != NULL && (sqlite3_stricmp(t->schema, schema) != 0 || sqlite3_stricmp(t->name, name) != 0)) t = t->next;
-    return t;
+    const char *file = tq_sql_file(sql->db, schema);
+    for (struct tq_sql_table *t = sql->tables; t != NULL; t = t->next) {
+        if (t->gone || sqlite3_stricmp(t->schema, schema) != 0 || sqlite3_stricmp(t->name, name) != 0) continue;
+        if (strcmp(t->file, file) == 0) return t;
+    }
+    return NULL;
 }
 
 static void table_free(struct tq_sql_table *table) {
     tq_sql_table_close(table);
     tq_free(table->schema);
+    tq_free(table->file);
     tq_free(table->name);
     tq_free(table->column);
     tq_free(table->marks);
@@ -156,17 +162,22 @@ static void table_free(struct tq_sql_table *table) {
 }
 
 enum tq_status tq_sql_table_acquire(struct tq_sql *sql, const char *schema, const char *name, const char *column,
-                                    struct tq_sql_table **table) {
+                                    bool create, struct tq_sql_table **table) {
     struct tq_sql_table *t = tq_sql_table_find(sql, schema, name);
+    if (create && t != NULL) {
+        t->gone = true;
+        t = NULL;
+    }
     if (t == NULL) {
         t = tq_alloc_zero(sizeof *t);
         if (t == NULL) return TQ_NOMEM;
         t->sql = sql;
         t->schema = tq_sql_text(schema);
+        t->file = tq_sql_text(tq_sql_file(sql->db, schema));
         t->name = tq_sql_text(name);
         t->column = tq_sql_text(column);
         t->rows_seen = 1000000;
-        if (t->schema == NULL || t->name == NULL || t->column == NULL) {
+        if (t->schema == NULL || t->file == NULL || t->name == NULL || t->column == NULL) {
             table_free(t);
             return TQ_NOMEM;
         }

@@ -38,10 +38,11 @@ struct tq_sql {
     char *notice; /* of a folder that was renamed */
 };
 
-/* A schema (main, temp, an ATTACHed name) and the folder that belongs to its file. */
+/* A schema (main, temp, an ATTACHed name) and the folder that belongs to its file. Both are its name: a statement that
+ * is kept prepared keeps its tables from being let go of, and another file may be ATTACHed under the same name by then. */
 struct tq_sql_place {
     struct tq_sql_place *next;
-    char *schema;
+    char *schema, *file;
     struct tq_conn *conn; /* NULL while refs is 0 */
     struct tq_env *env;
     unsigned refs;  /* tables */
@@ -67,7 +68,8 @@ struct tq_sql_table {
     struct tq_sql_table *next;
     struct tq_sql *sql;
     unsigned refs; /* sqlite3_vtab objects */
-    char *schema, *name, *column;
+    bool gone;     /* another table has its name now */
+    char *schema, *file, *name, *column;
     struct tq_sql_place *place; /* NULL until the table is first used, as are: */
     struct tq_access *access;
     sqlite3_stmt *statements[TQ_SQL_STATEMENTS];
@@ -81,9 +83,10 @@ struct tq_sql_table {
 enum tq_status tq_sql_open(sqlite3 *db, struct tq_sql **sql);
 void tq_sql_close(struct tq_sql *sql);
 
-/* Find or make; each call is one reference. `column`: name of the vector column. */
+/* Find or make; each call is one reference. `column`: name of the vector column. create: it is a new table, whatever
+ * had its name before. */
 enum tq_status tq_sql_table_acquire(struct tq_sql *sql, const char *schema, const char *name, const char *column,
-                                    struct tq_sql_table **table);
+                                    bool create, struct tq_sql_table **table);
 void tq_sql_table_release(struct tq_sql_table *table);
 struct tq_sql_table *tq_sql_table_find(struct tq_sql *sql, const char *schema, const char *name);
 
@@ -101,7 +104,8 @@ enum tq_status tq_sql_table_rename(struct tq_sql_table *table, const char *name)
 enum tq_status tq_sql_folder(sqlite3 *db, const char *schema, char **folder);
 /* folder.c: open the folder of a schema; `create`: for CREATE VIRTUAL TABLE. */
 enum tq_status tq_sql_env_open(struct tq_sql *sql, const char *schema, bool create, struct tq_env **env);
-bool tq_sql_is_temporary(sqlite3 *db, const char *schema); /* there is no file */
+/* The file of a schema, "" if it has none. */
+const char *tq_sql_file(sqlite3 *db, const char *schema);
 
 /* A statement of the table, prepared at first need and reset; its parameter 1 is set to `id`. */
 enum tq_status tq_sql_prepare(struct tq_sql_table *table, enum tq_sql_statement which, int64_t id,

@@ -64,7 +64,7 @@ static int make(sqlite3 *db, struct tq_sql *sql, int count, const char *const *a
     struct tq_vtab *made = sqlite3_malloc64(sizeof *made);
     if (made == NULL) return SQLITE_NOMEM;
     *made = (struct tq_vtab){0};
-    status = tq_sql_table_acquire(sql, schema, name, declaration.column, &made->table);
+    status = tq_sql_table_acquire(sql, schema, name, declaration.column, create, &made->table);
     if (status == TQ_OK && create) status = create_index(made->table, &declaration);
     int rc = status == TQ_OK ? declare(db, name, declaration.column) : fail(error, name, status);
     if (rc != SQLITE_OK) {

@@ -117,6 +117,10 @@ TQ_API enum tq_status tq_index_create(tq_store *store, const char *name, const s
 TQ_API enum tq_status tq_index_open(tq_store *store, const char *name, tq_index **index);
 TQ_API void tq_index_close(tq_index *index);
 
+/* Drop an index that is not open, with all its vectors. Its space is reclaimed by later writers.
+ * Returns  TQ_OK; TQ_NOT_FOUND; TQ_BUSY it is open in this store, or another writer; TQ_IO */
+TQ_API enum tq_status tq_index_drop(tq_store *store, const char *name);
+
 /* ---- Writing ------------------------------------------------------------------------------------------- */
 
 /* Begin a transaction over all indexes of the store. Nothing of it is seen by others before tq_commit().

@@ -160,6 +160,23 @@ void tq_index_close(tq_index *index) {
     (void)pthread_mutex_unlock(&store->write_lock);
 }
 
+static enum tq_status drop(struct tq_store *store, struct tq_index *index, void *argument) {
+    const char *name = argument;
+    (void)index;
+    if (find_open(store, name) != NULL) return tq_fail(TQ_BUSY, "index \"%s\" is open: close it first", name);
+    bool exists = false;
+    TQ_TRY(tq_table_exists(store->conn, name, &exists));
+    if (!exists) return tq_fail(TQ_NOT_FOUND, "there is no index \"%s\"", name);
+    return tq_table_drop(store->conn, name);
+}
+
+enum tq_status tq_index_drop(tq_store *store, const char *name) {
+    char copy[TQ_NAME_MAX + 1];
+    TQ_TRY(check_name(name));
+    memcpy(copy, name, strlen(name) + 1);
+    return tq_store_write(store, NULL, drop, copy);
+}
+
 /* ---- Writing ---- */
 
 struct vectors {

@@ -310,7 +310,14 @@ static void test_two_indexes(void **state) {
     tq_index_close(again);
     assert_int_equal(tq_get(words, 1, got), TQ_OK);
     assert_memory_equal(got, three, sizeof three);
+    assert_int_equal(tq_index_drop(store, "images"), TQ_BUSY);
     tq_index_close(words);
+    tq_index_close(images);
+    assert_int_equal(tq_index_drop(store, "images"), TQ_OK);
+    assert_int_equal(tq_index_drop(store, "images"), TQ_NOT_FOUND);
+    assert_int_equal(tq_index_open(store, "images", &images), TQ_NOT_FOUND);
+    assert_int_equal(tq_index_create(store, "images", &options, &images), TQ_OK);
+    assert_int_equal(tq_get(images, 1, got), TQ_NOT_FOUND);
     tq_index_close(images);
     tq_close(store);
 }

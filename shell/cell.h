@@ -1,0 +1,16 @@
+/* One value as text. */
+#ifndef SHELL_CELL_H
+#define SHELL_CELL_H
+
+#include <sqlite3.h>
+
+/* For people: control characters are shown, not obeyed; a blob that holds floats is `<100 floats: 0.12, -0.3, ...>`. */
+void shell_cell_plain(sqlite3_str *out, sqlite3_stmt *statement, int column);
+/* For programs; blobs are hexadecimal. */
+void shell_cell_csv(sqlite3_str *out, sqlite3_stmt *statement, int column);
+void shell_cell_json(sqlite3_str *out, sqlite3_stmt *statement, int column);
+
+void shell_append_csv(sqlite3_str *out, const char *text);
+void shell_append_json(sqlite3_str *out, const char *text, int size);
+
+#endif
