@@ -99,7 +99,6 @@ static enum tq_status make_cells(struct shell_render *render, char **cells) {
     for (int i = 0; i < render->columns; i++) {
         sqlite3_str *built = sqlite3_str_new(NULL);
         shell_cell_plain(built, render->statement, i);
-        if (sqlite3_str_length(built) == 0) sqlite3_str_append(built, "", 0);
         bool failed = sqlite3_str_errcode(built) != SQLITE_OK;
         cells[i] = sqlite3_str_finish(built);
         if (cells[i] == NULL && !failed) cells[i] = sqlite3_mprintf("%s", ""); /* an empty text is built as NULL */
@@ -216,8 +215,9 @@ enum tq_status shell_render_row(struct shell_render *render) {
     return status;
 }
 
-void shell_render_end(struct shell_render *render) {
-    if (render->look.mode == SHELL_JSON) (void)fputs(render->rows == 0 ? "[]\n" : "]\n", render->out);
+void shell_render_end(struct shell_render *render, bool complete) {
+    if (render->look.mode == SHELL_JSON && render->rows > 0) (void)fputs("]\n", render->out);
+    else if (render->look.mode == SHELL_JSON && complete) (void)fputs("[]\n", render->out);
     if (is_grid(render) && render->cells != NULL && render->widths != NULL && render->numbers != NULL) {
         bool any = render->rows > 0;
         if (any && !render->begun) begin_grid(render);

@@ -38,8 +38,8 @@ enum tq_status shell_render_begin(struct shell_render *render, sqlite3_stmt *sta
                                   FILE *out);
 enum tq_status shell_render_row(struct shell_render *render); /* the row the statement stands on */
 
-/* Also after a failure: what has been kept is printed and released. */
-void shell_render_end(struct shell_render *render);
+/* Also after a failure, then not `complete`: what has been kept is printed and released. */
+void shell_render_end(struct shell_render *render, bool complete);
 
 /* How many columns of a terminal a text takes. */
 int shell_text_width(const char *text);

@@ -8,7 +8,6 @@
 
 SQLITE_EXTENSION_INIT1
 
-
 enum { OLDEST = 3034000 }; /* sqlite3_txn_state() */
 
 static void close_registry(void *sql) { tq_sql_close(sql); }

@@ -107,8 +107,8 @@ static enum tq_status move_aside(struct tq_sql *sql, const char *folder) {
         if (length < 0 || (size_t)length >= sizeof target) break;
         if (stat(target, &info) == 0) continue;
         if (rename(folder, target) != 0) break;
-        (void)snprintf(text, sizeof text,
-                       "tq: folder \"%s\" was left over from another database and is now \"%s\"", folder, target);
+        (void)snprintf(text, sizeof text, "tq: folder \"%s\" was left over from another database and is now \"%s\"",
+                       folder, target);
         sqlite3_log(SQLITE_NOTICE, "%s", text);
         tq_free(sql->notice);
         sql->notice = tq_sql_text(text);

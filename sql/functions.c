@@ -163,8 +163,10 @@ static void result_json(sqlite3_context *context, const float *vector, size_t di
     sqlite3_str *out = sqlite3_str_new(sqlite3_context_db_handle(context));
     tq_vector_to_json(out, vector, dim);
     char *text = sqlite3_str_finish(out);
-    if (text == NULL) sqlite3_result_error_nomem(context);
-    else sqlite3_result_text(context, text, -1, sqlite3_free);
+    if (text == NULL)
+        sqlite3_result_error_nomem(context);
+    else
+        sqlite3_result_text(context, text, -1, sqlite3_free);
 }
 
 static void result_unit(struct tq_sql *sql, sqlite3_context *context, const float *vector, size_t dim) {
@@ -186,11 +188,16 @@ static void run_vector(sqlite3_context *context, enum shape shape, const char *n
     if (sqlite3_value_type(value) == SQLITE_NULL) return;
     enum tq_status status = tq_value_vector(value, &floats, &vector, &dim);
     if (status == TQ_OK && shape == SHAPE_NORMALIZE) status = tq_vector_check_finite(vector, dim);
-    if (status != TQ_OK) tq_function_fail(context, name, status);
-    else if (shape == SHAPE_F32) sqlite3_result_blob64(context, vector, dim * sizeof *vector, SQLITE_TRANSIENT);
-    else if (shape == SHAPE_JSON) result_json(context, vector, dim);
-    else if (shape == SHAPE_NORMALIZE) result_unit(sql, context, vector, dim);
-    else sqlite3_result_int64(context, (sqlite3_int64)dim);
+    if (status != TQ_OK)
+        tq_function_fail(context, name, status);
+    else if (shape == SHAPE_F32)
+        sqlite3_result_blob64(context, vector, dim * sizeof *vector, SQLITE_TRANSIENT);
+    else if (shape == SHAPE_JSON)
+        result_json(context, vector, dim);
+    else if (shape == SHAPE_NORMALIZE)
+        result_unit(sql, context, vector, dim);
+    else
+        sqlite3_result_int64(context, (sqlite3_int64)dim);
     tq_free(floats.data);
 }
 

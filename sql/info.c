@@ -11,8 +11,10 @@ static const char *const rows_names[] = {"f32", "f16", "none"};
 
 static void result_built(sqlite3_context *context, sqlite3_str *out) {
     char *text = sqlite3_str_finish(out);
-    if (text == NULL) sqlite3_result_error_nomem(context);
-    else sqlite3_result_text(context, text, -1, sqlite3_free);
+    if (text == NULL)
+        sqlite3_result_error_nomem(context);
+    else
+        sqlite3_result_text(context, text, -1, sqlite3_free);
 }
 
 static void append_text(sqlite3_str *out, const char *text) {
@@ -20,8 +22,10 @@ static void append_text(sqlite3_str *out, const char *text) {
     for (; *text != 0; text++) {
         unsigned char c = (unsigned char)*text;
         if (c == '"' || c == '\\') sqlite3_str_appendchar(out, 1, '\\');
-        if (c < 0x20) sqlite3_str_appendf(out, "\\u%04x", c);
-        else sqlite3_str_appendchar(out, 1, (char)c);
+        if (c < 0x20)
+            sqlite3_str_appendf(out, "\\u%04x", c);
+        else
+            sqlite3_str_appendchar(out, 1, (char)c);
     }
     sqlite3_str_appendchar(out, 1, '"');
 }
@@ -81,8 +85,8 @@ static enum tq_status describe(struct tq_sql_table *table, sqlite3_str *out) {
     sqlite3_str_appendf(out, ",\"dim\":%u,\"metric\":\"%s\",\"bits\":%u,\"qjl\":%d,\"rows\":\"%s\",\"seed\":%llu",
                         format->dim, metric_names[format->metric], format->bits, format->qjl ? 1 : 0,
                         rows_names[format->rows], (unsigned long long)format->seed);
-    sqlite3_str_appendf(out, ",\"vectors\":%llu,\"nulls\":%llu,\"log\":%llu,\"dead\":%llu,\"segments\":%llu",
-                        view.live, totals.nulls, view.log_rows, totals.dead, totals.segments);
+    sqlite3_str_appendf(out, ",\"vectors\":%llu,\"nulls\":%llu,\"log\":%llu,\"dead\":%llu,\"segments\":%llu", view.live,
+                        totals.nulls, view.log_rows, totals.dead, totals.segments);
     sqlite3_str_appendf(out, ",\"code_bytes\":%llu,\"exact_bytes\":%llu,\"isa\":\"%s\",\"folder\":", totals.code_bytes,
                         totals.exact_bytes, codec->kernels.name);
     append_text(out, table->place->temporary ? "" : tq_env_path(table->place->env));
@@ -181,8 +185,10 @@ static void result_setting(sqlite3_context *context, const struct tq_sql *sql, s
     switch (which) {
     case 0: sqlite3_result_text(context, order_names[sql->order_by], -1, SQLITE_STATIC); break;
     case 1:
-        if (sql->options.confidence >= TQ_EXACT) sqlite3_result_text(context, "exact", -1, SQLITE_STATIC);
-        else sqlite3_result_double(context, sql->options.confidence);
+        if (sql->options.confidence >= TQ_EXACT)
+            sqlite3_result_text(context, "exact", -1, SQLITE_STATIC);
+        else
+            sqlite3_result_double(context, sql->options.confidence);
         break;
     case 2: sqlite3_result_double(context, sql->options.oversample); break;
     default: sqlite3_result_int(context, sql->options.threads); break;
@@ -208,8 +214,10 @@ static void run_config(sqlite3_context *context, int count, sqlite3_value **valu
     } else if (count > 1) {
         status = settings[which].set(sql, values[1]);
     }
-    if (status != TQ_OK) tq_function_fail(context, "tq_config", status);
-    else result_setting(context, sql, which);
+    if (status != TQ_OK)
+        tq_function_fail(context, "tq_config", status);
+    else
+        result_setting(context, sql, which);
 }
 
 int tq_info_register(struct tq_sql *sql) {

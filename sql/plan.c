@@ -26,9 +26,12 @@ struct wanted {
 };
 
 static void note_query(struct wanted *wanted, int at, bool usable) {
-    if (!usable) wanted->unusable = true;
-    else if (wanted->query >= 0) wanted->twice = true;
-    else wanted->query = at;
+    if (!usable)
+        wanted->unusable = true;
+    else if (wanted->query >= 0)
+        wanted->twice = true;
+    else
+        wanted->query = at;
 }
 
 static struct wanted look(const sqlite3_index_info *info) {
@@ -44,8 +47,10 @@ static struct wanted look(const sqlite3_index_info *info) {
                    (column == TQ_COL_QUERY && (equal || op == SQLITE_INDEX_CONSTRAINT_MATCH))) {
             note_query(&wanted, i, usable);
         } else if (column == TQ_COL_K && equal) {
-            if (usable) wanted.k = i;
-            else wanted.unusable = true;
+            if (usable)
+                wanted.k = i;
+            else
+                wanted.unusable = true;
         } else if (column == -1 && equal && usable) {
             wanted.rowid = i;
         }
@@ -72,8 +77,8 @@ static void plan_match(sqlite3_index_info *info, const struct wanted *wanted, ui
     if (info->nOrderBy != 1) return;
     int column = info->aOrderBy[0].iColumn;
     bool descending = info->aOrderBy[0].desc != 0;
-    info->orderByConsumed =
-        (column == TQ_COL_SCORE && descending) || (column == TQ_COL_DISTANCE && !descending) ? 1 : 0;
+    info->orderByConsumed = (column == TQ_COL_SCORE && descending) || (column == TQ_COL_DISTANCE && !descending) ? 1
+                                                                                                                 : 0;
 }
 
 int tq_vtab_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info) {

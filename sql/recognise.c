@@ -29,8 +29,10 @@ static const char *take_quoted(const char *at, char close, struct tq_token *toke
     token->text = at;
     for (; *at != 0; at++) {
         if (*at != close) continue;
-        if (close != ']' && at[1] == close) at++;
-        else break;
+        if (close != ']' && at[1] == close)
+            at++;
+        else
+            break;
     }
     if (*at == 0) return NULL;
     token->size = (size_t)(at - token->text);

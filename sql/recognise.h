@@ -20,15 +20,15 @@ enum tq_token_kind { TQ_TOKEN_NAME, TQ_TOKEN_STRING, TQ_TOKEN_BLOB, TQ_TOKEN_NUM
 
 struct tq_token {
     enum tq_token_kind kind;
-    bool quoted; /* NAME: never a keyword */
+    bool quoted;      /* NAME: never a keyword */
     const char *text; /* without quotes and x; inner quotes still doubled */
     size_t size;
 };
 
 struct tq_recognised {
-    int function;           /* enum tq_function */
-    bool qualified;         /* the table's name has its schema before it */
-    struct tq_token query;  /* STRING (JSON) or BLOB (hexadecimal) */
+    int function;          /* enum tq_function */
+    bool qualified;        /* the table's name has its schema before it */
+    struct tq_token query; /* STRING (JSON) or BLOB (hexadecimal) */
     uint64_t limit, offset;
 };
 

@@ -128,15 +128,16 @@ static enum tq_status place_make(struct tq_sql *sql, const char *schema, bool cr
     return TQ_OK;
 }
 
-static enum tq_status place_acquire(struct tq_sql *sql, const char *schema, bool create,
-                                    struct tq_sql_place **place) {
+static enum tq_status place_acquire(struct tq_sql *sql, const char *schema, bool create, struct tq_sql_place **place) {
     struct tq_sql_place *found = place_find(sql, schema);
     if (found == NULL) TQ_TRY(place_make(sql, schema, create, &found));
     found->refs++;
     enum tq_status status = TQ_OK;
     if (found->conn == NULL) status = tq_conn_wrap(sql->db, sqlite3_api, schema, &found->conn);
-    if (status == TQ_OK) *place = found;
-    else place_release(sql, found);
+    if (status == TQ_OK)
+        *place = found;
+    else
+        place_release(sql, found);
     return status;
 }
 
@@ -200,8 +201,7 @@ void tq_sql_table_release(struct tq_sql_table *table) {
 enum tq_status tq_sql_table_open(struct tq_sql_table *table) {
     if (table->access != NULL) return TQ_OK;
     if (table->place == NULL) TQ_TRY(place_acquire(table->sql, table->schema, false, &table->place));
-    enum tq_status status =
-        tq_access_open(table->place->conn, table->place->env, table->name, NULL, &table->access);
+    enum tq_status status = tq_access_open(table->place->conn, table->place->env, table->name, NULL, &table->access);
     if (status != TQ_OK) tq_sql_table_close(table);
     return status;
 }
@@ -236,8 +236,7 @@ enum tq_status tq_sql_table_create(struct tq_sql_table *table, const struct tq_f
     TQ_TRY(tq_table_exists(conn, table->name, &exists));
     TQ_TRY(exists ? check_same(table, format) : tq_table_create(conn, table->place->env, table->name, format));
     return tq_sql_execf(table->sql->db, "creating the table of NULLs",
-                        "CREATE TABLE IF NOT EXISTS \"%w\".\"%w_nulls\"(id INTEGER PRIMARY KEY)", table->schema,
-                        table->name);
+                        "CREATE TABLE \"%w\".\"%w_nulls\"(id INTEGER PRIMARY KEY)", table->schema, table->name);
 }
 
 enum tq_status tq_sql_table_drop(struct tq_sql_table *table) {

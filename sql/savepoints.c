@@ -66,8 +66,8 @@ int tq_vtab_savepoint(sqlite3_vtab *vtab, int savepoint) {
     }
     if (table->mark_count == table->mark_capacity) {
         size_t capacity = table->mark_capacity * 2 + 8;
-        struct tq_sql_mark *grown =
-            tq_realloc(table->marks, table->mark_capacity * sizeof *grown, capacity * sizeof *grown);
+        struct tq_sql_mark *grown = tq_realloc(table->marks, table->mark_capacity * sizeof *grown,
+                                               capacity * sizeof *grown);
         if (grown == NULL) return SQLITE_NOMEM;
         table->marks = grown;
         table->mark_capacity = capacity;

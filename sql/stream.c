@@ -21,8 +21,7 @@ static enum tq_status read_query(struct tq_sql_cursor *cursor, sqlite3_value *va
     enum tq_status status = tq_value_vector(value, &floats, &vector, &got);
     if (status == TQ_OK && got != dim) {
         tq_value_describe(value, got, text);
-        status = tq_fail(TQ_MISUSE, "%s.%s has %u dimensions, the query has %s", table->name, table->column, dim,
-                         text);
+        status = tq_fail(TQ_MISUSE, "%s.%s has %u dimensions, the query has %s", table->name, table->column, dim, text);
     } else if (status == TQ_OK) {
         status = tq_vector_check_finite(vector, got);
         if (cursor->query == NULL) cursor->query = tq_alloc_array(dim, sizeof(float));
@@ -75,8 +74,8 @@ static enum tq_status search(struct tq_sql_cursor *cursor, size_t k) {
         cursor->hit_capacity = k;
     }
     TQ_TRY(tq_sql_table_open(cursor->table));
-    TQ_TRY(tq_access_search(cursor->table->access, cursor->query, 1, k, &sql->options, cursor->hits,
-                            &cursor->hit_count, &stats));
+    TQ_TRY(tq_access_search(cursor->table->access, cursor->query, 1, k, &sql->options, cursor->hits, &cursor->hit_count,
+                            &stats));
     cursor->asked = k;
     cursor->hit_at = 0;
     if (sql->last.serial == cursor->serial) {

@@ -39,8 +39,10 @@ static bool take(struct reader *r, char c) {
 static int take_digits(struct reader *r, uint64_t *mantissa, int *dropped) {
     int count = 0;
     for (; is_digit(r); r->at++, count++) {
-        if (*mantissa <= (UINT64_MAX - 9) / 10 && *dropped == 0) *mantissa = *mantissa * 10 + (uint64_t)(*r->at - '0');
-        else ++*dropped;
+        if (*mantissa <= (UINT64_MAX - 9) / 10 && *dropped == 0)
+            *mantissa = *mantissa * 10 + (uint64_t)(*r->at - '0');
+        else
+            ++*dropped;
     }
     return count;
 }
@@ -171,8 +173,10 @@ enum tq_status tq_value_vector(sqlite3_value *value, struct tq_floats *floats, c
 }
 
 void tq_value_describe(sqlite3_value *value, size_t dim, char text[64]) {
-    if (sqlite3_value_type(value) == SQLITE_TEXT) sqlite3_snprintf(64, text, "%llu (JSON)", (unsigned long long)dim);
-    else sqlite3_snprintf(64, text, "%llu (%llu bytes)", (unsigned long long)dim, (unsigned long long)dim * 4);
+    if (sqlite3_value_type(value) == SQLITE_TEXT)
+        sqlite3_snprintf(64, text, "%llu (JSON)", (unsigned long long)dim);
+    else
+        sqlite3_snprintf(64, text, "%llu (%llu bytes)", (unsigned long long)dim, (unsigned long long)dim * 4);
 }
 
 enum tq_status tq_vector_check_finite(const float *vector, size_t dim) {

@@ -33,9 +33,9 @@ enum tq_status tq_declaration_read(int count, const char *const *arguments, stru
 /* ---- plan.c: idxNum ---- */
 
 enum tq_plan {
-    TQ_PLAN_SCAN = 0,   /* all rows, in any order; no argument */
-    TQ_PLAN_ROWID = 1,  /* argv: rowid */
-    TQ_PLAN_MATCH = 2,  /* by score, best first; argv: query [, k] [, limit] [, offset] as flags say */
+    TQ_PLAN_SCAN = 0,  /* all rows, in any order; no argument */
+    TQ_PLAN_ROWID = 1, /* argv: rowid */
+    TQ_PLAN_MATCH = 2, /* by score, best first; argv: query [, k] [, limit] [, offset] as flags say */
     TQ_PLAN_MASK = 3,
     TQ_PLAN_K = 4,      /* argv has k: no more than k rows */
     TQ_PLAN_LIMIT = 8,  /* argv has LIMIT: how many rows will be asked for, if all of them pass. A hint only */
@@ -66,9 +66,9 @@ struct tq_sql_cursor {
     /* The row: */
     int64_t id;
     bool is_null;
-    const uint8_t *unit; /* its exact row, or its record; NULL: to be looked up */
-    uint64_t unit_changes; /* table->changes when unit was set */
-    bool unit_mapped;      /* unit stays where it is until the cursor is closed */
+    const uint8_t *unit;    /* its exact row, or its record; NULL: to be looked up */
+    uint64_t unit_changes;  /* table->changes when unit was set */
+    bool unit_mapped;       /* unit stays where it is until the cursor is closed */
     double score, distance; /* TQ_SOURCE_HITS */
 
     /* TQ_SOURCE_SCAN: */
@@ -88,7 +88,7 @@ struct tq_sql_cursor {
     float *query;
     struct tq_hit *hits;
     size_t hit_capacity, hit_count, hit_at;
-    size_t asked;     /* the last search's k */
+    size_t asked; /* the last search's k */
     uint64_t most, emitted;
     struct tq_hit last;
 

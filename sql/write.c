@@ -66,6 +66,23 @@ static enum tq_status read_change(const struct tq_sql_table *table, int count, s
     return read_vector(table, values[FIRST_COLUMN + TQ_COL_VECTOR], change);
 }
 
+/* ---- Commands: INSERT INTO words(words) VALUES ('optimize') ---- */
+
+static bool is_command(int count, sqlite3_value **values) {
+    return count > 1 && sqlite3_value_type(values[0]) == SQLITE_NULL &&
+           sqlite3_value_type(values[FIRST_COLUMN + TQ_COL_QUERY]) == SQLITE_TEXT;
+}
+
+static enum tq_status run_command(struct tq_sql_table *table, sqlite3_value **values) {
+    const char *command = (const char *)sqlite3_value_text(values[FIRST_COLUMN + TQ_COL_QUERY]);
+    if (command == NULL) return tq_fail(TQ_NOMEM, "out of memory");
+    if (sqlite3_stricmp(command, "optimize") != 0) {
+        return tq_fail(TQ_MISUSE, "unknown command \"%.40s\"; there is optimize", command);
+    }
+    TQ_TRY(tq_cursors_detach(table));
+    return tq_table_optimize(table->access->table);
+}
+
 /* ---- Looking before writing ---- */
 
 static enum tq_status choose_id(struct tq_sql_table *table, sqlite3_value **values, struct change *change) {
@@ -152,9 +169,11 @@ int tq_vtab_update(sqlite3_vtab *vtab, int count, sqlite3_value **values, sqlite
     struct change change = {0};
     sqlite3_int64 last = sqlite3_last_insert_rowid(table->sql->db);
     enum tq_status status = tq_sql_table_open(table);
-    if (status == TQ_OK) status = read_change(table, count, values, &change);
-    int rc = status == TQ_OK ? apply(vtab, values, &change) : tq_vtab_fail(vtab, status);
+    bool command = is_command(count, values);
+    if (status == TQ_OK) status = command ? run_command(table, values) : read_change(table, count, values, &change);
+    int rc = status != TQ_OK ? tq_vtab_fail(vtab, status) : command ? SQLITE_OK : apply(vtab, values, &change);
     if (rc == SQLITE_OK && change.has && !change.had) *rowid = change.id;
+    if (rc == SQLITE_OK && command) *rowid = last;
     tq_free(change.floats.data);
     tq_free(change.kept);
     sqlite3_set_last_insert_rowid(table->sql->db, last); /* ours are not the user's; of an INSERT SQLite sets it */

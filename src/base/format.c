@@ -15,9 +15,9 @@ static enum tq_status check_options(const struct tq_index_options *o, uint32_t b
 }
 
 /* Rows are read at random: a stride that is 32 or a multiple of 64 costs the fewest cache lines. Where codes
- * are all there is, bytes are the point and 16 is enough. */
+ * are all there is, bytes are the point. */
 static uint32_t record_stride(uint32_t bytes, enum tq_rows rows) {
-    if (rows == TQ_ROWS_NONE) return (uint32_t)tq_round_up(bytes, 16);
+    if (rows == TQ_ROWS_NONE) return (uint32_t)tq_round_up(bytes, 4);
     return bytes <= 32 ? 32 : (uint32_t)tq_round_up(bytes, 64);
 }
 
@@ -36,7 +36,7 @@ enum tq_status tq_format_init(struct tq_format *format, const struct tq_index_op
         .metric = options->metric,
         .rows = options->rows,
         .seed = options->seed,
-        .scan_planes = bits - (qjl ? 1 : 0) >= 2 ? 2 : 1,
+        .scan_planes = bits - (qjl ? 1 : 0) >= 2 && options->rows != TQ_ROWS_NONE ? 2 : 1,
         .plane_bytes = plane_bytes,
         .record_bytes = record_bytes,
         .record_stride = record_stride(record_bytes, options->rows),

@@ -16,10 +16,11 @@ struct tq_format {
     enum tq_rows rows;
     uint64_t seed;
 
-    uint32_t scan_planes;   /* sign planes kept in blocks: 2, or 1 when code_bits is 1 */
+    uint32_t
+        scan_planes; /* sign planes kept in blocks: 2, or 1 where code_bits is 1 or bytes are the point (rows NONE) */
     uint32_t plane_bytes;   /* one bit plane of one record: ceil(dim / 8) */
     uint32_t record_bytes;  /* bits * plane_bytes + sizeof(struct tq_record_tail) */
-    uint32_t record_stride; /* record_bytes padded: 32 or a multiple of 64; of 16 where rows is NONE */
+    uint32_t record_stride; /* record_bytes padded: 32 or a multiple of 64; of 4 where rows is NONE */
     uint32_t block_bytes;   /* one block of one scan plane: 64 * ceil(dim / 4) */
     uint32_t exact_bytes;   /* one exact row: 4, 2 or 0 times dim */
 };

@@ -122,7 +122,7 @@ struct differ {
 };
 
 static const struct differ tables[] = {
-    {"a", "cosine", "f32", 8, 700}, {"b", "ip", "f32", 24, 300},    {"c", "l2", "f32", 3, 900},
+    {"a", "cosine", "f32", 8, 700},  {"b", "ip", "f32", 24, 300},   {"c", "l2", "f32", 3, 900},
     {"d", "cosine", "f16", 16, 400}, {"e", "l2", "f16", 5, 200},    {"f", "cosine", "none", 32, 150},
     {"g", "ip", "f16", 1, 60},       {"h", "cosine", "f32", 2, 40}, {"i", "l2", "f32", 600, 900},
 };
@@ -142,7 +142,8 @@ static void fill(sqlite3 *db, const struct differ *t, uint64_t seed) {
         insert(db, t->table, (int64_t)(i * 11 % t->count + 1), kind == 7 && t->dim < 30 ? NULL : vector, t->dim);
     }
     exec(db, "COMMIT; DELETE FROM %s WHERE rowid %% 11 = 3", t->table);
-    exec(db, "UPDATE %s SET v = (SELECT v FROM %s WHERE v IS NOT NULL LIMIT 1) WHERE rowid %% 13 = 5", t->table, t->table);
+    exec(db, "UPDATE %s SET v = (SELECT v FROM %s WHERE v IS NOT NULL LIMIT 1) WHERE rowid %% 13 = 5", t->table,
+         t->table);
     free(vector);
 }
 
@@ -164,13 +165,17 @@ static char *make_statement(uint64_t seed, const struct differ *t) {
     const char *alias = PICK("", "", "", "AS t", "w", "\"w w\"");
     const char *prefix = alias[0] == 0 ? PICK("", "", t->table) : "";
     char column[40], call[200];
-    sqlite3_snprintf(sizeof column, column, "%s%s%s", prefix, prefix[0] == 0 ? "" : ".", PICK("v", "v", "\"v\"", "[V]"));
-    if (at % 5 == 0) sqlite3_snprintf(sizeof call, call, "%s(?1, %s)", function, column);
-    else sqlite3_snprintf(sizeof call, call, "%s( %s ,?1)", function, column);
+    sqlite3_snprintf(sizeof column, column, "%s%s%s", prefix, prefix[0] == 0 ? "" : ".",
+                     PICK("v", "v", "\"v\"", "[V]"));
+    if (at % 5 == 0)
+        sqlite3_snprintf(sizeof call, call, "%s(?1, %s)", function, column);
+    else
+        sqlite3_snprintf(sizeof call, call, "%s( %s ,?1)", function, column);
     const char *direction = similar ? PICK("DESC", "desc", "DESC", "DESC NULLS LAST", "DESC NULLS FIRST", "")
                                     : PICK("", "ASC", "", "NULLS LAST", "ASC NULLS FIRST", "DESC");
     bool plain = tq_rng_at(seed, 9, 1) % 3 != 0; /* else anything may come */
-    const char *order = plain ? PICK("%s", "s", "S", "2") : PICK("%s", "s", "2", "-s", "%s + 0", "s, rowid", "rowid, s");
+    const char *order = plain ? PICK("%s", "s", "S", "2")
+                              : PICK("%s", "s", "2", "-s", "%s + 0", "s, rowid", "rowid, s");
     char term[220];
     sqlite3_snprintf(sizeof term, term, order, call);
     const char *where = plain ? "" : PICK("", "", "WHERE rowid % 3 = 1", "WHERE v IS NOT NULL");
@@ -299,7 +304,8 @@ static void test_grammar(void **state) {
 
 /* Every form of reading is stepped while the same connection writes: no row twice, no crash, no stale memory. */
 static void test_writing_under_a_select(void **state) {
-    static const char *const forms[] = {"SELECT rowid, v FROM w", "SELECT rowid, v FROM w ORDER BY tq_ip(v, ?1) DESC LIMIT 90",
+    static const char *const forms[] = {"SELECT rowid, v FROM w",
+                                        "SELECT rowid, v FROM w ORDER BY tq_ip(v, ?1) DESC LIMIT 90",
                                         "SELECT rowid, v FROM w(?1) ORDER BY score DESC",
                                         "SELECT rowid, v FROM w WHERE rowid IN (1, 3, 5, 7, 9, 11, 13, 15, 17, 19)"};
     struct scratch *s = *state;
@@ -364,8 +370,10 @@ static void test_vectors_outlive_their_row(void **state) {
     exec(s->db, "COMMIT");
     expect(s->db, "SELECT max(rowid), v = (SELECT v FROM w WHERE rowid = 9000) FROM w", "9000|1\n");
     expect(s->db, "SELECT min(rowid), v = (SELECT v FROM w WHERE rowid = 1) FROM w", "1|1\n");
-    expect(s->db, "SELECT count(*) FROM (SELECT rowid AS i, v, lag(v) OVER (ORDER BY rowid) AS p FROM w) AS x"
-                  " WHERE p IS NOT NULL AND p <> (SELECT v FROM w WHERE rowid = x.i - 1) AND i < 50", "0\n");
+    expect(s->db,
+           "SELECT count(*) FROM (SELECT rowid AS i, v, lag(v) OVER (ORDER BY rowid) AS p FROM w) AS x"
+           " WHERE p IS NOT NULL AND p <> (SELECT v FROM w WHERE rowid = x.i - 1) AND i < 50",
+           "0\n");
     expect(s->db, "SELECT count(*) FROM (SELECT max(v) AS m FROM w) WHERE m IN (SELECT v FROM w)", "1\n");
     expect(s->db, "SELECT count(DISTINCT v) FROM w", "9000\n");
     exec(s->db, "CREATE TABLE copy AS SELECT rowid AS id, v FROM w");
@@ -452,7 +460,8 @@ static void test_library_and_sql(void **state) {
 
 static void test_defensive_and_untrusted(void **state) {
     struct scratch *s = *state;
-    exec(s->db, "CREATE VIRTUAL TABLE w USING tq(v FLOAT[2]); CREATE VIEW n AS SELECT rowid AS id, tq_json(v) AS j FROM w");
+    exec(s->db,
+         "CREATE VIRTUAL TABLE w USING tq(v FLOAT[2]); CREATE VIEW n AS SELECT rowid AS id, tq_json(v) AS j FROM w");
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     exec(s->db, "INSERT INTO w(v) VALUES ('[1,0]')");
@@ -476,7 +485,8 @@ static void test_allocation_failures(void **state) {
         "SELECT tq_info('w'), tq_explain(), tq_config('threads')",
     };
     struct scratch *s = *state;
-    exec(s->db, "CREATE VIRTUAL TABLE w USING tq(v FLOAT[3]); INSERT INTO w(rowid, v) VALUES (1, '[1,1,1]'), (2, NULL)");
+    exec(s->db,
+         "CREATE VIRTUAL TABLE w USING tq(v FLOAT[3]); INSERT INTO w(rowid, v) VALUES (1, '[1,1,1]'), (2, NULL)");
     for (size_t i = 0; i < sizeof work / sizeof work[0]; i++) {
         for (long n = 1; n < 200; n++) {
             sqlite3 *db = open_db(s->file);
