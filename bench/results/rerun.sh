@@ -1,5 +1,5 @@
 #!/bin/sh
-# All tables of this folder again, one after the other, on one core: about 15 minutes, and 2 more the first time for
+# All tables of this folder again, one after the other, on one core: about 20 minutes, and 2 more the first time for
 # the graphs. Wait for a quiet machine; every file says what the load was.
 #
 #   bench/results/rerun.sh BASE.npy QUERY.npy [NAME [METRIC]]
@@ -14,17 +14,17 @@ core=${TQ_CORE:-$(($(nproc) - 1))}
 out=$root/bench/results
 cd "$root"
 
-# recall NAME [option ...]: Markdown and CSV of one run
+# recall FILE QUERIES [option ...]: Markdown and CSV of one run
 recall() {
-    file=$1
-    shift
-    taskset -c "$core" "$build/recall" "$base" "$query" --metric "$metric" --csv "$out/$file.csv" \
-        --truth "$build/truth-$file" "$@" >"$out/$file.md"
+    file=$1 queries=$2
+    shift 2
+    taskset -c "$core" "$build/recall" "$base" "$query" --metric "$metric" --queries "$queries" --csv "$out/$file.csv" \
+        --truth "$build/truth-$name-$metric-$queries" "$@" >"$out/$file.md"
 }
 
-recall "recall-codes-$name" --queries 1000 --formats all --textbook --cascade none
-recall "recall-codes-all-queries-$name" --queries 0 --formats 2,2q,3,3q,4,4q --cascade none
-recall "recall-cascade-$name" --queries 0 --formats none --cascade 4q,4 --rounds 1 --shuffle-base
+recall "recall-codes-$name" 1000 --formats all --textbook --cascade none
+recall "recall-codes-all-queries-$name" 0 --formats 2,2q,3,3q,4,4q --cascade none
+recall "recall-cascade-$name" 0 --formats none --cascade 4q,4 --rounds 1 --shuffle-base
 for table in codes exact; do
     TQ_LIB="$build/libtq.so" TQ_PEERS_CORE="$core" "$root/bench/peers/run.sh" "$base" "$query" --metric "$metric" \
         --name "$name" --table "$table" --keep "$build/peers-graphs"
