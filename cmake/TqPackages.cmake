@@ -1,4 +1,4 @@
-# Required: LMDB, SQLite, xxHash (header only), threads. Optional: OpenMP.
+# Required: LMDB, SQLite, xxHash (header only), threads. Optional: OpenMP, libedit.
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
 
@@ -61,5 +61,20 @@ if(TQ_OPENMP STREQUAL "AUTO" OR TQ_OPENMP)
   elseif(NOT TQ_OPENMP STREQUAL "AUTO")
     message(FATAL_ERROR "TQ_OPENMP=ON, but this compiler has no OpenMP: apt-get install libgomp1 (gcc) "
                         "or libomp-dev (clang).")
+  endif()
+endif()
+
+set(TQ_LIBEDIT AUTO CACHE STRING "AUTO, ON or OFF: tqshell edits typed lines and keeps their history")
+set_property(CACHE TQ_LIBEDIT PROPERTY STRINGS AUTO ON OFF)
+set(TQ_LIBEDIT_TARGET "")
+if(TQ_LIBEDIT STREQUAL "AUTO" OR TQ_LIBEDIT)
+  find_path(libedit_INCLUDE_DIR histedit.h)
+  find_library(libedit_LIBRARY edit)
+  mark_as_advanced(libedit_INCLUDE_DIR libedit_LIBRARY)
+  if(libedit_INCLUDE_DIR AND libedit_LIBRARY)
+    tq_require(libedit libedit-dev histedit.h edit libedit::libedit)
+    set(TQ_LIBEDIT_TARGET libedit::libedit)
+  elseif(NOT TQ_LIBEDIT STREQUAL "AUTO")
+    message(FATAL_ERROR "TQ_LIBEDIT=ON, but histedit.h or libedit was not found: apt-get install libedit-dev.")
   endif()
 endif()

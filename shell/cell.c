@@ -3,11 +3,16 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Bytes of the UTF-8 character at `at`; 0: it is none. */
 static int character_bytes(const unsigned char *at, int left) {
-    int bytes = at[0] < 0x80 ? 1 : at[0] >= 0xc2 && at[0] < 0xe0 ? 2 : (at[0] & 0xf0) == 0xe0 ? 3 : at[0] >= 0xf0 ? 4 : 0;
+    int bytes = at[0] < 0x80                    ? 1
+                : at[0] >= 0xc2 && at[0] < 0xe0 ? 2
+                : (at[0] & 0xf0) == 0xe0        ? 3
+                : at[0] >= 0xf0                 ? 4
+                                                : 0;
     if (bytes == 0 || bytes > left || at[0] > 0xf4) return 0;
     for (int i = 1; i < bytes; i++) {
         if ((at[i] & 0xc0) != 0x80) return 0;
@@ -24,11 +29,16 @@ static void append_plain_text(sqlite3_str *out, const unsigned char *text, int s
         int bytes = character_bytes(text + i, size - i);
         unsigned char c = text[i];
         bool control = c < 0x20 || c == 0x7f || (bytes == 2 && c == 0xc2 && text[i + 1] < 0xa0);
-        if (c == '\n') sqlite3_str_appendall(out, "\\n");
-        else if (c == '\t') sqlite3_str_appendall(out, "\\t");
-        else if (control) sqlite3_str_appendf(out, "\\x%02x", bytes == 2 ? text[i + 1] : c);
-        else if (bytes == 0) append_replacement(out);
-        else sqlite3_str_append(out, (const char *)text + i, bytes);
+        if (c == '\n')
+            sqlite3_str_appendall(out, "\\n");
+        else if (c == '\t')
+            sqlite3_str_appendall(out, "\\t");
+        else if (control)
+            sqlite3_str_appendf(out, "\\x%02x", bytes == 2 ? text[i + 1] : c);
+        else if (bytes == 0)
+            append_replacement(out);
+        else
+            sqlite3_str_append(out, (const char *)text + i, bytes);
         i += bytes == 0 ? 1 : bytes;
     }
 }
@@ -77,8 +87,7 @@ void shell_cell_plain(sqlite3_str *out, sqlite3_stmt *statement, int column) {
     case SQLITE_BLOB:
         append_plain_blob(out, sqlite3_column_blob(statement, column), sqlite3_column_bytes(statement, column));
         break;
-    default:
-        append_plain_text(out, sqlite3_column_text(statement, column), sqlite3_column_bytes(statement, column));
+    default: append_plain_text(out, sqlite3_column_text(statement, column), sqlite3_column_bytes(statement, column));
     }
 }
 
@@ -114,25 +123,38 @@ void shell_append_json(sqlite3_str *out, const char *text, int size) {
     sqlite3_str_appendchar(out, 1, '"');
     for (int i = 0; i < size;) {
         int bytes = character_bytes(at + i, size - i);
-        if (bytes == 0) append_replacement(out);
-        else if (at[i] == '"' || at[i] == '\\') sqlite3_str_appendf(out, "\\%c", at[i]);
-        else if (at[i] == '\n') sqlite3_str_appendall(out, "\\n");
-        else if (at[i] < 0x20) sqlite3_str_appendf(out, "\\u%04x", at[i]);
-        else sqlite3_str_append(out, text + i, bytes);
+        if (bytes == 0)
+            append_replacement(out);
+        else if (at[i] == '"' || at[i] == '\\')
+            sqlite3_str_appendf(out, "\\%c", at[i]);
+        else if (at[i] == '\n')
+            sqlite3_str_appendall(out, "\\n");
+        else if (at[i] < 0x20)
+            sqlite3_str_appendf(out, "\\u%04x", at[i]);
+        else
+            sqlite3_str_append(out, text + i, bytes);
         i += bytes == 0 ? 1 : bytes;
     }
     sqlite3_str_appendchar(out, 1, '"');
 }
 
+/* 15 digits where they say it all. */
+static void append_real(sqlite3_str *out, double real) {
+    char text[64];
+    (void)sqlite3_snprintf(sizeof text, text, "%!.15g", real);
+    if (isinf(real))
+        sqlite3_str_appendall(out, real > 0 ? "1e999" : "-1e999");
+    else if (strtod(text, NULL) == real)
+        sqlite3_str_appendall(out, text);
+    else
+        sqlite3_str_appendf(out, "%!.17g", real);
+}
+
 void shell_cell_json(sqlite3_str *out, sqlite3_stmt *statement, int column) {
-    double real = sqlite3_column_type(statement, column) == SQLITE_FLOAT ? sqlite3_column_double(statement, column) : 0;
     switch (sqlite3_column_type(statement, column)) {
     case SQLITE_NULL: sqlite3_str_appendall(out, "null"); break;
     case SQLITE_INTEGER: sqlite3_str_appendf(out, "%lld", sqlite3_column_int64(statement, column)); break;
-    case SQLITE_FLOAT:
-        if (isinf(real)) sqlite3_str_appendall(out, real > 0 ? "1e999" : "-1e999");
-        else sqlite3_str_appendf(out, "%!.17g", real);
-        break;
+    case SQLITE_FLOAT: append_real(out, sqlite3_column_double(statement, column)); break;
     case SQLITE_BLOB:
         sqlite3_str_appendchar(out, 1, '"');
         append_hexadecimal(out, sqlite3_column_blob(statement, column), sqlite3_column_bytes(statement, column));

@@ -13,7 +13,9 @@ struct shell_edit {
     size_t capacity;
 };
 
-struct shell_edit *shell_edit_open(void) { return calloc(1, sizeof(struct shell_edit)); }
+struct shell_edit *shell_edit_open(void) {
+    return calloc(1, sizeof(struct shell_edit));
+}
 
 void shell_edit_close(struct shell_edit *edit) {
     if (edit == NULL) return;

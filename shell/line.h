@@ -10,11 +10,11 @@ struct shell_edit;
 enum shell_got { SHELL_LINE, SHELL_END, SHELL_INTERRUPTED };
 
 struct shell_lines {
-    const char *name;        /* for messages, "stdin" or a file's; NULL: none is needed */
-    FILE *file;              /* one of these three */
-    const char *text;        /* what is left of it */
+    const char *name; /* for messages, "stdin" or a file's; NULL: none is needed */
+    FILE *file;       /* one of these three */
+    const char *text; /* what is left of it */
     struct shell_edit *edit;
-    unsigned long number;    /* of the line that was read last, from 1 */
+    unsigned long number; /* of the line that was read last, from 1 */
     char *buffer;
     size_t capacity;
 };

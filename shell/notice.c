@@ -16,8 +16,9 @@ struct words {
 static const struct measure {
     const char *name;
     bool similarity;
-} measures[] = {{"tq_ip", true}, {"tq_cosine", true}, {"tq_l2", false}, {"tq_distance", false},
-                {"score", true}, {"distance", false}};
+    bool function; /* else a column, which any table may have */
+} measures[] = {{"tq_ip", true, true},        {"tq_cosine", true, true}, {"tq_l2", false, true},
+                {"tq_distance", false, true}, {"score", true, false},    {"distance", false, false}};
 
 static const struct measure *measure_of(const struct shell_token *token) {
     for (size_t i = 0; i < TQ_COUNT(measures); i++) {
@@ -37,6 +38,13 @@ static const struct measure *expression_measure(const struct words *words, size_
     return found;
 }
 
+static bool has_word(const struct words *words, const char *word) {
+    for (size_t i = 0; i < words->count; i++) {
+        if (shell_token_is(&words->tokens[i], word)) return true;
+    }
+    return false;
+}
+
 static bool is_any(const struct shell_token *token, const char *const *list, size_t count) {
     for (size_t i = 0; i < count; i++) {
         if (shell_token_is(token, list[i])) return true;
@@ -50,7 +58,8 @@ static bool ends_term(const struct shell_token *token) {
 }
 
 /* The result column whose alias is the name, before `end`: its expression, back to the comma or SELECT before it. */
-static const struct measure *alias_measure(const struct words *words, size_t end, const struct shell_token *name) {
+static bool alias_measure(const struct words *words, size_t end, const struct shell_token *name,
+                          const struct measure **measure) {
     for (size_t at = end; at-- > 1;) {
         const struct shell_token *token = &words->tokens[at];
         if (token->size != name->size || strncmp(token->text, name->text, name->size) != 0) continue;
@@ -63,9 +72,10 @@ static const struct measure *alias_measure(const struct words *words, size_t end
             depth += shell_token_is(before, ")") ? 1 : shell_token_is(before, "(") ? -1 : 0;
             if (depth == 0 && (shell_token_is(before, ",") || shell_token_is(before, "select"))) break;
         }
-        return expression_measure(words, first, last);
+        *measure = expression_measure(words, first, last);
+        return true;
     }
-    return NULL;
+    return false;
 }
 
 /* The first term behind ORDER BY at `at`: what it measures, and its end. */
@@ -78,9 +88,10 @@ static const struct measure *term_measure(const struct words *words, size_t at, 
         if (depth == 0 && ends_term(token)) break;
     }
     *end = at;
-    const struct measure *found = expression_measure(words, first, at);
-    if (found == NULL && at == first + 1) found = alias_measure(words, first - 2, &words->tokens[first]);
-    return found;
+    const struct measure *found = NULL;
+    if (at == first + 1 && alias_measure(words, first - 2, &words->tokens[first], &found)) return found;
+    found = expression_measure(words, first, at);
+    return found == NULL || found->function || has_word(words, "match") ? found : NULL;
 }
 
 /* Whether LIMIT follows in the same parentheses. */

@@ -168,8 +168,10 @@ static enum tq_status csv_row(struct shell_render *render, bool header) {
     sqlite3_str *built = sqlite3_str_new(NULL);
     for (int i = 0; i < render->columns; i++) {
         if (i > 0) sqlite3_str_appendchar(built, 1, ',');
-        if (header) shell_append_csv(built, sqlite3_column_name(render->statement, i));
-        else shell_cell_csv(built, render->statement, i);
+        if (header)
+            shell_append_csv(built, sqlite3_column_name(render->statement, i));
+        else
+            shell_cell_csv(built, render->statement, i);
     }
     sqlite3_str_appendchar(built, 1, '\n');
     return print_built(render->out, built);
@@ -216,8 +218,10 @@ enum tq_status shell_render_row(struct shell_render *render) {
 }
 
 void shell_render_end(struct shell_render *render, bool complete) {
-    if (render->look.mode == SHELL_JSON && render->rows > 0) (void)fputs("]\n", render->out);
-    else if (render->look.mode == SHELL_JSON && complete) (void)fputs("[]\n", render->out);
+    if (render->look.mode == SHELL_JSON && render->rows > 0)
+        (void)fputs("]\n", render->out);
+    else if (render->look.mode == SHELL_JSON && complete)
+        (void)fputs("[]\n", render->out);
     if (is_grid(render) && render->cells != NULL && render->widths != NULL && render->numbers != NULL) {
         bool any = render->rows > 0;
         if (any && !render->begun) begin_grid(render);

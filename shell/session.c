@@ -26,8 +26,8 @@ enum tq_status shell_session_fail(struct shell_session *session, int rc) {
 }
 
 enum tq_status shell_session_open(struct shell_session *session, const char *path) {
-    int flags = SQLITE_OPEN_URI | (session->readonly ? SQLITE_OPEN_READONLY
-                                                     : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+    int flags = SQLITE_OPEN_URI |
+                (session->readonly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
     sqlite3 *db = NULL;
     char *copy = sqlite3_mprintf("%s", path);
     int rc = copy == NULL ? SQLITE_NOMEM : sqlite3_open_v2(path, &db, flags, NULL);
@@ -157,8 +157,10 @@ struct pending {
 };
 
 static void report(const struct shell_session *session, const struct shell_lines *lines, unsigned long number) {
-    if (lines->name != NULL) (void)fprintf(stderr, "%s:%lu: %s\n", lines->name, number, tq_message());
-    else (void)fprintf(stderr, "%s: %s\n", session->interactive ? "error" : "tqshell", tq_message());
+    if (lines->name != NULL)
+        (void)fprintf(stderr, "%s:%lu: %s\n", lines->name, number, tq_message());
+    else
+        (void)fprintf(stderr, "%s: %s\n", session->interactive ? "error" : "tqshell", tq_message());
 }
 
 /* The end of the input is the end of a statement, too. */
@@ -197,12 +199,12 @@ static const char *prompt(const struct shell_session *session, const struct pend
     return sqlite3_get_autocommit(session->db) ? "tq> " : "tq*> "; /* the star: a transaction is open */
 }
 
-static enum tq_status finish(struct shell_session *session, struct pending *pending, enum shell_got got) {
+static enum tq_status finish(struct shell_session *session, struct pending *pending, enum shell_got got, bool typed) {
     if (got == SHELL_INTERRUPTED) {
         sqlite3_free(sqlite3_str_finish(pending->text));
         pending->text = NULL;
         session->interrupted = true;
-        return session->interactive ? TQ_OK : tq_fail(TQ_MISUSE, "interrupted");
+        return typed ? TQ_OK : tq_fail(TQ_MISUSE, "interrupted");
     }
     return pending->text == NULL ? TQ_OK : run_pending(session, pending);
 }
@@ -216,8 +218,10 @@ bool shell_session_run(struct shell_session *session, struct shell_lines *lines)
         enum shell_got got = shell_lines_next(lines, prompt(session, &pending), &line);
         if (typed) shell_interrupt_clear();
         enum tq_status status = TQ_OK;
-        if (got == SHELL_LINE) status = take_line(session, lines, &pending, line);
-        else status = finish(session, &pending, got);
+        if (got == SHELL_LINE)
+            status = take_line(session, lines, &pending, line);
+        else
+            status = finish(session, &pending, got, typed);
         more = got == SHELL_LINE || (typed && got == SHELL_INTERRUPTED);
         if (status == TQ_OK) continue;
         report(session, lines, pending.number);

@@ -33,9 +33,12 @@ static const char *quoted(const char *at, char close) {
 const char *shell_tokens_next(const char *at, struct shell_token *token) {
     at = shell_tokens_skip(at);
     const char *start = at;
-    if (*at == '\'' || *at == '"' || *at == '`') at = quoted(at, *at);
-    else if (*at == '[') at = quoted(at, ']');
-    else if (*at != '\0') at++;
+    if (*at == '\'' || *at == '"' || *at == '`')
+        at = quoted(at, *at);
+    else if (*at == '[')
+        at = quoted(at, ']');
+    else if (*at != '\0')
+        at++;
     if (is_word(*start)) {
         while (is_word(*at) || (isdigit((unsigned char)*start) && *at == '.')) at++;
     }

@@ -1,7 +1,9 @@
-/* ORDER BY tq_ip(embedding, :q) DESC LIMIT n, recognised. SQLite tells no virtual table of such an order, so the text of
- * the running statement is read. Then instead of all rows those are handed out that may be among the first n, found by
- * an exact search, in the order in which a scan would come upon them. SQLite calls the function and sorts as ever: of
- * rows that it would have sorted behind the n-th, it just sees none. So equal scores keep their order as well. */
+/* ORDER BY tq_ip(embedding, :q) DESC LIMIT n, recognised.
+ *
+ * SQLite tells no virtual table of such an order, so the text of the running statement is read. Then instead of all
+ * rows those are handed out that may be among the first n, found by an exact search, in the order in which a scan would
+ * come upon them. SQLite calls the function and sorts as ever: of rows that it would have sorted behind the n-th, it
+ * just sees none. So equal scores keep their order as well. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>

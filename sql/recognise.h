@@ -3,12 +3,12 @@
  *     SELECT <results> FROM [schema.]table [[AS] alias]
  *     ORDER BY <near> [ASC|DESC] [NULLS FIRST|LAST] LIMIT n [OFFSET m | , m] [;]
  *
- *   near     fn(column, literal) or fn(literal, column), fn one of tq_ip, tq_cosine (DESC), tq_l2, tq_distance (ASC); or
- *            a result's alias or number that stands for such a call
+ *   near     fn(column, literal) or fn(literal, column); fn is tq_ip or tq_cosine (DESC), or tq_l2 or tq_distance
+ *            (ASC). Or a result's alias or number that stands for such a call
  *   results  *, columns of the table, literals, arithmetic on them, and calls of tq_ functions, round, length, typeof
  *
- * Whatever is not on this list is not recognised: aggregates, windows, DISTINCT, subqueries, joins, WHERE, unknown names.
- * Parameters must be replaced by their values before (sqlite3_expanded_sql). */
+ * Whatever is not on this list is not recognised: aggregates, windows, DISTINCT, subqueries, joins, WHERE, unknown
+ * names. Parameters must be replaced by their values before (sqlite3_expanded_sql). */
 #ifndef TQ_RECOGNISE_H
 #define TQ_RECOGNISE_H
 

@@ -38,8 +38,9 @@ struct tq_sql {
     char *notice; /* of a folder that was renamed */
 };
 
-/* A schema (main, temp, an ATTACHed name) and the folder that belongs to its file. Both are its name: a statement that
- * is kept prepared keeps its tables from being let go of, and another file may be ATTACHed under the same name by then. */
+/* A schema (main, temp, an ATTACHed name) and the folder that belongs to its file. Both are its name: a statement
+ * that is kept prepared keeps its tables from being let go of, and another file may be ATTACHed under the same name by
+ * then. */
 struct tq_sql_place {
     struct tq_sql_place *next;
     char *schema, *file;

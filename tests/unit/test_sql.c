@@ -239,7 +239,7 @@ static void test_grammar(void **state) {
         "select rowid, tq_ip(embedding,'[1]') s from main.words order by s desc limit 10 offset 5 ;",
         "SELECT * FROM words AS w ORDER BY tq_l2(w.embedding, x'00') LIMIT 5, 10",
         "SELECT tq_ip(x'00', embedding) FROM \"words\" ORDER BY 1 DESC LIMIT 1",
-        "SELECT rowid, round(tq_cosine(embedding, '[1]'), 3) FROM words ORDER BY tq_cosine(embedding, '[1]') DESC LIMIT 9",
+        "SELECT round(tq_cosine(embedding, '[1]'), 3) FROM words ORDER BY tq_cosine(embedding, '[1]') DESC LIMIT 9",
         "SELECT w.rowid AS id, 'x' || length(w.embedding) FROM words w ORDER BY tq_distance(w.embedding, x'0') LIMIT 2",
     };
     static const char *const no[] = {
