@@ -22,6 +22,8 @@ static const struct shell_command commands[] = {
     {".info", "TABLE", "dimensions, metric, counts and bytes of a tq table", 1, 1, shell_cmd_info},
     {".mode", "table|csv|json|line|column", "how rows are shown", 1, 1, shell_cmd_mode},
     {".open", "[FILE]", "close the database and open another one; without FILE, one in memory", 0, 1, shell_cmd_open},
+    {".param", "set NAME VALUE | list | clear",
+     "parameters of statements; VALUE is an expression, quoted if it has blanks", 1, 3, shell_cmd_param},
     {".quit", "", "leave the shell", 0, 0, shell_cmd_quit},
     {".read", "FILE", "run SQL and commands from a file", 1, 1, shell_cmd_read},
     {".schema", "[TABLE]", "the CREATE statements", 0, 1, shell_cmd_schema},

@@ -23,6 +23,12 @@ shell_command_handler shell_cmd_headers, shell_cmd_mode, shell_cmd_open, shell_c
 /* cmd_schema.c */
 shell_command_handler shell_cmd_explain, shell_cmd_info, shell_cmd_schema, shell_cmd_tables;
 
+/* cmd_param.c */
+shell_command_handler shell_cmd_param;
+
+/* Bind every parameter of a statement that has one of these names. One without a value is a failure. */
+enum tq_status shell_param_bind(struct shell_session *session, sqlite3_stmt *statement);
+
 /* cmd_import.c */
 shell_command_handler shell_cmd_import;
 

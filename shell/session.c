@@ -108,7 +108,8 @@ enum tq_status shell_session_sql(struct shell_session *session, const char *sql)
         sqlite3_stmt *statement = NULL;
         int rc = sqlite3_prepare_v2(session->db, sql, -1, &statement, &sql);
         if (rc != SQLITE_OK) return shell_session_fail(session, rc);
-        enum tq_status status = statement == NULL ? TQ_OK : run_statement(session, statement);
+        enum tq_status status = statement == NULL ? TQ_OK : shell_param_bind(session, statement);
+        if (status == TQ_OK && statement != NULL) status = run_statement(session, statement);
         (void)sqlite3_finalize(statement);
         TQ_TRY(status);
     }

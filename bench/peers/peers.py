@@ -264,7 +264,7 @@ def exact_systems(data, stores, args):
     if d % 2 == 0 and wanted(args, "FAISS " + refined):
         yield from systems.faiss_curve(data, refined, "k_factor", (4, 8, 12, 16, 24, 32, 64))
     if d % 2 == 0 and wanted(args, "FAISS " + ivf):
-        yield from systems.faiss_curve(data, ivf, "nprobe", (16, 32, 64, 128, 256, 512), base=16)
+        yield from systems.faiss_curve(data, ivf, "nprobe", (32, 64, 128, 256, 512), base=64)
     if wanted(args, "turbovec"):
         yield from systems.turbovec_exact(data, 4, (30, 100))
     if wanted(args, "tqlite"):

@@ -80,7 +80,8 @@ def faiss_curve(data, name, knob, values, base=1):
             else:
                 index.k_factor = base
                 faiss.ParameterSpace().set_index_parameter(index, knob, v)
-        yield System("FAISS " + name, f"FAISS {name} {knob}={value}", seconds, size - 4 * data.dim, 4 * data.dim,
+        fixed = f" k_factor={base}" if base > 1 else ""
+        yield System("FAISS " + name, f"FAISS {name} {knob}={value}{fixed}", seconds, size - 4 * data.dim, 4 * data.dim,
                      lambda q: index.search(q, data.k)[1], prepare)
 
 

@@ -209,7 +209,7 @@ static void formats_derive_sizes(void **state) {
     options.bits = 9;
     options.rows = TQ_ROWS_NONE;
     assert_int_equal(tq_format_init(&f, &options), TQ_OK);
-    assert_true(f.code_bits == 8 && f.exact_bytes == 0 && f.record_bytes == 129 && f.record_stride == 144);
+    assert_true(f.code_bits == 8 && f.exact_bytes == 0 && f.record_bytes == 129 && f.record_stride == 132);
     for (uint32_t dim = 1; dim < 300; dim++) {
         options = tq_index_defaults(dim);
         assert_int_equal(tq_format_init(&f, &options), TQ_OK);
