@@ -2,7 +2,7 @@
  *
  *     bench_kernels [dim] [bits]           default 100 and 4: bits are the planes of a record, sketch included
  *
- * ns        per row (per block of 128 rows for transpose, scan, select)
+ * ns        per row (per block of 128 rows for transpose, scan, select, gate)
  * GB/s      of what an operation reads, the query apart
  * of bound  port-bound cycles as the heads of kernels/<op>_<isa>.c state them, over cycles measured; the clock
  *           is measured too. A scan in cache and a refine at random from L3 may be held by memory instead. */
@@ -238,6 +238,15 @@ static size_t run_select(struct bench *b) {
     return 1;
 }
 
+static size_t run_gate(struct bench *b) {
+    static const struct tq_gate_query query = {.base = 6000, .unit = 1e-3f, .slack = 0.01f, .bar = 0.5f, .kappa = 0.3f};
+    uint64_t mask[2];
+    size_t block = b->next++ % 30;
+    b->kernels.gate(&query, b->sums + 128 * block, b->sums + 128 * 32, b->sums + 128 * 33, mask);
+    b->sink = (double)mask[0];
+    return 1;
+}
+
 static size_t run_sign_dots(struct bench *b) {
     size_t first = b->next++ % (b->rows / BATCH) * BATCH;
     b->kernels.sign_dots(b->plane_query, b->dim, 0, b->order + first, BATCH, b->sign_dots);
@@ -289,6 +298,7 @@ static const struct op {
     {"scan", run_scan, UNIT_DIM, 6.0 / 4, 4.5 / 4, 128},
     {"scan list", run_scan_list, UNIT_DIM, 6.0 / 4, 4.5 / 4, 128},
     {"select", run_select, UNIT_NONE, 0, 0, 0},
+    {"gate", run_gate, UNIT_NONE, 0, 0, 0},
     {"sign_dots", run_sign_dots, UNIT_DIM, 0, 0, 1},
     {"refine", run_refine, UNIT_CODES, 1.5 / 16, 2.0 / 32, 0},
     {"score", run_score, UNIT_CODES, 1.5 / 16, 2.0 / 32, 0},

@@ -67,6 +67,7 @@ struct tq_searcher {
     const struct tq_codec *codec;
     const struct tq_view *view;
     const struct tq_search_options *options;
+    enum tq_metric metric;
     const struct tq_query *query;
     struct tq_bound bound;
     size_t wanted;    /* how many the bar is the wanted-th largest of */

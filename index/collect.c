@@ -93,7 +93,7 @@ static enum tq_status block_scalars_get(struct tq_searcher *s, uint32_t segment,
         TQ_TRY(tq_segment_block(from, TQ_PLANE_SECOND_SCALARS, block, &units));
         out->second = units;
     }
-    if (s->codec->format.metric != TQ_COSINE) {
+    if (s->bound.metric != TQ_COSINE) {
         TQ_TRY(tq_segment_block(from, TQ_PLANE_NORM, block, &units));
         out->norm = units;
     }

@@ -151,7 +151,7 @@ enum tq_status tq_rank(struct tq_searcher *s, size_t k, struct tq_hit *hits, siz
     *count = tq_min_size(k, s->ranked.count);
     for (size_t i = 0; i < *count; i++) {
         hits[i] = ((const struct ranked *)s->ranked.data)[i].hit;
-        hits[i].distance = tq_distance(s->codec->format.metric, hits[i].score);
+        hits[i].distance = tq_distance(s->bound.metric, hits[i].score);
     }
     return TQ_OK;
 }

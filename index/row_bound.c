@@ -65,7 +65,7 @@ enum tq_status tq_plane_scalars_get(const struct tq_searcher *s, uint32_t segmen
         TQ_TRY(tq_segment_block(from, TQ_PLANE_SECOND_SCALARS, block, &units));
         scalars->second = ((const struct tq_second_scalars *)units)[at];
     }
-    if (s->codec->format.metric != TQ_COSINE) {
+    if (s->bound.metric != TQ_COSINE) {
         TQ_TRY(tq_segment_block(from, TQ_PLANE_NORM, block, &units));
         scalars->norm = ((const float *)units)[at];
     }

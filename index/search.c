@@ -40,11 +40,13 @@ void tq_searcher_close(struct tq_searcher *s) {
     tq_free(s);
 }
 
-enum tq_status tq_searcher_begin(struct tq_searcher *s, const struct tq_view *view,
+enum tq_status tq_searcher_begin(struct tq_searcher *s, const struct tq_view *view, enum tq_metric metric,
                                  const struct tq_search_options *options) {
     size_t workers = options->threads < 1 ? 1 : (size_t)options->threads;
     s->view = view;
     s->options = options;
+    s->metric = metric;
+    TQ_ASSERT(metric == TQ_COSINE || s->codec->format.norms);
     if (s->workers == NULL || s->worker_count != workers) {
         free_workers(s);
         s->workers = tq_alloc_zero((workers + 1) * sizeof *s->workers);
@@ -61,7 +63,7 @@ static enum tq_status set_query(struct tq_searcher *s, const struct tq_query *qu
     double zeta = z / proof;
     s->proof = z >= proof;
     s->query = query;
-    s->bound = (struct tq_bound){.metric = format->metric, .zeta = zeta, .query_norm = query->norm};
+    s->bound = (struct tq_bound){.metric = s->metric, .zeta = zeta, .query_norm = query->norm};
     s->plane_scale = query->plane_step / s->sqrt_dim;
     s->plane_slack = zeta * query->plane_error + TQ_SLACK_PLANE;
     s->query_slack = zeta * query->code_error;

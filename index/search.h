@@ -24,8 +24,9 @@ struct tq_searcher; /* scratch of one search at a time; grows as needed and is k
 enum tq_status tq_searcher_open(const struct tq_codec *codec, struct tq_searcher **searcher);
 void tq_searcher_close(struct tq_searcher *searcher); /* NULL is fine */
 
-/* Begin a run of queries over one view. `view` and `options` are borrowed until the last of them. */
-enum tq_status tq_searcher_begin(struct tq_searcher *searcher, const struct tq_view *view,
+/* Begin a run of queries over one view, under any metric if format.norms, else under the index's own or cosine.
+ * `view` and `options` are borrowed until the last of them. */
+enum tq_status tq_searcher_begin(struct tq_searcher *searcher, const struct tq_view *view, enum tq_metric metric,
                                  const struct tq_search_options *options);
 
 /* The k >= 1 best rows: hits[k] best first, *count of them found. stats are added to. */

@@ -11,6 +11,7 @@ struct row {
     const struct tq_pack_impl *pack;
     const struct tq_quantize_impl *quantize;
     const struct tq_scan_impl *scan;
+    const struct tq_gate_impl *gate;
     const struct tq_refine_impl *refine;
     const struct tq_dot_impl *dot;
 };
@@ -20,11 +21,11 @@ struct row {
 static const struct row rows[] = {
 #if defined(__x86_64__)
     {"avx512", TQ_ISA_AVX512 | TQ_ISA_AVX2, &tq_rotate_avx512, &tq_pack_avx512, &tq_quantize_avx512, &tq_scan_avx512,
-     &tq_refine_avx512, &tq_dot_avx512},
-    {"avx2", TQ_ISA_AVX2, &tq_rotate_avx2, &tq_pack_avx2, &tq_quantize_avx2, &tq_scan_avx2, &tq_refine_avx2,
-     &tq_dot_avx2},
+     &tq_gate_avx512, &tq_refine_avx512, &tq_dot_avx512},
+    {"avx2", TQ_ISA_AVX2, &tq_rotate_avx2, &tq_pack_avx2, &tq_quantize_avx2, &tq_scan_avx2, &tq_gate_avx2,
+     &tq_refine_avx2, &tq_dot_avx2},
 #endif
-    {"scalar", TQ_ISA_SCALAR, &tq_rotate_scalar, &tq_pack_scalar, &tq_quantize_scalar, &tq_scan_scalar,
+    {"scalar", TQ_ISA_SCALAR, &tq_rotate_scalar, &tq_pack_scalar, &tq_quantize_scalar, &tq_scan_scalar, &tq_gate_scalar,
      &tq_refine_scalar, &tq_dot_scalar},
 };
 
@@ -46,6 +47,7 @@ static void take_row(const struct row *row, struct tq_kernels *kernels) {
     TAKE(pack, transpose);
     TAKE(scan, scan);
     TAKE(scan, select);
+    TAKE(gate, gate);
     TAKE(refine, sign_dots);
     TAKE(refine, refine);
     TAKE(refine, score);

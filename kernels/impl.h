@@ -30,6 +30,11 @@ struct tq_scan_impl {
     void (*select)(const uint16_t *sums, const uint16_t *second, uint16_t threshold, uint64_t mask[2]);
 };
 
+struct tq_gate_impl {
+    void (*gate)(const struct tq_gate_query *query, const uint16_t *first, const uint16_t *second,
+                 const uint16_t *scalars, uint64_t mask[2]);
+};
+
 struct tq_refine_impl {
     void (*sign_dots)(const int8_t *query, size_t dim, uint32_t plane, const uint8_t *const *records, size_t count,
                       int32_t *dots);
@@ -48,6 +53,7 @@ extern const struct tq_rotate_impl tq_rotate_scalar, tq_rotate_avx2, tq_rotate_a
 extern const struct tq_pack_impl tq_pack_scalar, tq_pack_avx2, tq_pack_avx512;
 extern const struct tq_quantize_impl tq_quantize_scalar, tq_quantize_avx2, tq_quantize_avx512;
 extern const struct tq_scan_impl tq_scan_scalar, tq_scan_avx2, tq_scan_avx512;
+extern const struct tq_gate_impl tq_gate_scalar, tq_gate_avx2, tq_gate_avx512;
 extern const struct tq_refine_impl tq_refine_scalar, tq_refine_avx2, tq_refine_avx512;
 extern const struct tq_dot_impl tq_dot_scalar, tq_dot_avx2, tq_dot_avx512;
 

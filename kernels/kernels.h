@@ -59,6 +59,14 @@ struct tq_code_dots {
     int32_t sketch; /* sum of +-sketch_query_j; 0 without sketch */
 };
 
+/* A line that rows of a block must reach. Row r passes unless
+ *   (4 first[r] + 2 second[r] - base) * unit * scale[r] + slack * (1 + error[r]^2 / 2)  <  bar - kappa * error[r]
+ * evaluated in f32 in this order: integer sum, * unit, * scale, + slack * (1 + 0.5 * (error * error)). */
+struct tq_gate_query {
+    int32_t base;
+    float unit, slack, bar, kappa;
+};
+
 struct tq_kernels {
     const char *name; /* of the instruction set: "scalar", "avx2", "avx512" */
     unsigned isa;
@@ -97,6 +105,10 @@ struct tq_kernels {
     /* Bit r of mask[r / 64] = value_r >= threshold over one block, value = sums[r], or, with `second`, the
      * saturating u16 sums[r] + (second[r] >> 1). */
     void (*select)(const uint16_t *sums, const uint16_t *second, uint16_t threshold, uint64_t mask[2]);
+
+    /* Bit r of mask[r / 64]: row r of a block passes the gate. scalars: u16[128][2], scale and error as halves. */
+    void (*gate)(const struct tq_gate_query *query, const uint16_t *first, const uint16_t *second,
+                 const uint16_t *scalars, uint64_t mask[2]);
 
     /* Sparse form of scan: dots[i] = sum over dim of (bit ? query_j : -query_j), bits of record plane `plane`.
      * query: i8[padded dim], entries within +-31. */

@@ -73,9 +73,9 @@ static bool read_query(struct tq_sql_cursor *cursor, const struct tq_token *toke
     return good;
 }
 
-static bool metric_fits(int function, enum tq_metric metric) {
+static enum tq_metric metric_of(int function, enum tq_metric tables) {
     static const enum tq_metric own[] = {[TQ_FN_IP] = TQ_IP, [TQ_FN_COSINE] = TQ_COSINE, [TQ_FN_L2] = TQ_L2};
-    return function == TQ_FN_DISTANCE || own[function] == metric;
+    return function == TQ_FN_DISTANCE ? tables : own[function];
 }
 
 /* What the function will say of a hit: rows that it calls equal must all be there. */
@@ -88,6 +88,7 @@ static enum tq_status search(struct tq_sql_cursor *cursor, const struct tq_recog
                              size_t *count) {
     struct tq_sql *sql = cursor->table->sql;
     struct tq_search_options options = sql->options;
+    enum tq_metric metric = metric_of(shape->function, cursor->table->access->codec->format.metric);
     size_t rows = (size_t)(shape->limit + shape->offset), k = rows;
     if (sql->order_by == TQ_ORDER_EXACT) options = (struct tq_search_options){.confidence = TQ_EXACT, .threads = 1};
     for (;;) {
@@ -99,7 +100,7 @@ static enum tq_status search(struct tq_sql_cursor *cursor, const struct tq_recog
             if (cursor->hits == NULL) return TQ_NOMEM;
             cursor->hit_capacity = k;
         }
-        TQ_TRY(tq_access_search(cursor->table->access, cursor->query, 1, k, &options, cursor->hits, count,
+        TQ_TRY(tq_access_search(cursor->table->access, metric, cursor->query, 1, k, &options, cursor->hits, count,
                                 &sql->last.stats));
         sql->last.searches++;
         sql->last.k = k;
@@ -154,7 +155,7 @@ static bool recognise(struct tq_sql_cursor *cursor, sqlite3_stmt *statement, str
     if (!tq_recognise(*expanded, table->schema, table->name, table->column, shape)) return false;
     if (!shape->qualified && !is_meant(table)) return false;
     uint64_t rows = shape->limit + shape->offset;
-    if (!metric_fits(shape->function, format->metric) || shape->limit == 0 || rows > ROWS_MAX) return false;
+    if (shape->limit == 0 || rows > ROWS_MAX) return false;
     return read_query(cursor, &shape->query);
 }
 

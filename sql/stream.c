@@ -74,8 +74,8 @@ static enum tq_status search(struct tq_sql_cursor *cursor, size_t k) {
         cursor->hit_capacity = k;
     }
     TQ_TRY(tq_sql_table_open(cursor->table));
-    TQ_TRY(tq_access_search(cursor->table->access, cursor->query, 1, k, &sql->options, cursor->hits, &cursor->hit_count,
-                            &stats));
+    TQ_TRY(tq_access_search(cursor->table->access, cursor->table->access->codec->format.metric, cursor->query, 1, k,
+                            &sql->options, cursor->hits, &cursor->hit_count, &stats));
     cursor->asked = k;
     cursor->hit_at = 0;
     if (sql->last.serial == cursor->serial) {

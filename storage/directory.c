@@ -37,7 +37,7 @@ uint32_t tq_plane_units(const struct tq_format *format, enum tq_plane plane, uin
     case TQ_PLANE_STATS: return blocks;
     case TQ_PLANE_SECOND: return two ? blocks : 0;
     case TQ_PLANE_SECOND_SCALARS: return two ? blocks * TQ_BLOCK_ROWS : 0;
-    case TQ_PLANE_NORM: return format->metric == TQ_COSINE ? 0 : blocks * TQ_BLOCK_ROWS;
+    case TQ_PLANE_NORM: return format->norms ? blocks * TQ_BLOCK_ROWS : 0;
     case TQ_PLANE_RECORD: return rows;
     case TQ_PLANE_FIRST_ERROR:
     case TQ_PLANE_ID:

@@ -15,7 +15,7 @@ enum tq_plane {
     TQ_PLANE_SECOND = 1,         /* blocks: second bits; only if format.scan_planes is 2 */
     TQ_PLANE_FIRST_ERROR = 2,    /* u16 (half) a row */
     TQ_PLANE_SECOND_SCALARS = 3, /* struct tq_second_scalars a row; only if scan_planes is 2 */
-    TQ_PLANE_NORM = 4,           /* f32 a row; only if the metric is not cosine */
+    TQ_PLANE_NORM = 4,           /* f32 a row; only if format.norms */
     TQ_PLANE_STATS = 5,          /* struct tq_block_stats a block */
     TQ_PLANE_RECORD = 6,         /* record_stride bytes a row */
     TQ_PLANE_ID = 7,             /* i64 a row; absent while id = slot + constant */

@@ -36,6 +36,7 @@ enum tq_status tq_format_init(struct tq_format *format, const struct tq_index_op
         .metric = options->metric,
         .rows = options->rows,
         .seed = options->seed,
+        .norms = options->metric != TQ_COSINE || options->rows != TQ_ROWS_NONE,
         .scan_planes = bits - (qjl ? 1 : 0) >= 2 && options->rows != TQ_ROWS_NONE ? 2 : 1,
         .plane_bytes = plane_bytes,
         .record_bytes = record_bytes,
@@ -58,7 +59,7 @@ struct tq_index_options tq_format_options(const struct tq_format *format) {
 double tq_format_code_bytes_row(const struct tq_format *format) {
     size_t scalars = sizeof(uint16_t);
     if (format->scan_planes > 1) scalars += sizeof(struct tq_second_scalars);
-    if (format->metric != TQ_COSINE) scalars += sizeof(float);
+    if (format->norms) scalars += sizeof(float);
     size_t block = (size_t)format->block_bytes * format->scan_planes + sizeof(float[8]); /* the planes, and bounds */
     return (double)block / TQ_BLOCK_ROWS + (double)(scalars + format->record_stride);
 }

@@ -15,6 +15,7 @@ struct tq_format {
     enum tq_metric metric;
     enum tq_rows rows;
     uint64_t seed;
+    bool norms; /* a plane of norms, so that any metric can be asked; else cosine alone, where bytes are the point */
 
     uint32_t
         scan_planes; /* sign planes kept in blocks: 2, or 1 where code_bits is 1 or bytes are the point (rows NONE) */

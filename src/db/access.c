@@ -91,12 +91,12 @@ enum tq_status tq_search_check(const struct tq_search_options *options, int64_t 
     return TQ_OK;
 }
 
-enum tq_status tq_access_search(struct tq_access *a, const float *queries, size_t query_count, size_t k,
-                                const struct tq_search_options *options, struct tq_hit *hits, size_t *counts,
+enum tq_status tq_access_search(struct tq_access *a, enum tq_metric metric, const float *queries, size_t query_count,
+                                size_t k, const struct tq_search_options *options, struct tq_hit *hits, size_t *counts,
                                 struct tq_search_stats *stats) {
     struct tq_view view;
     TQ_TRY(tq_table_view(a->table, &view));
-    TQ_TRY(tq_searcher_begin(a->searcher, &view, options));
+    TQ_TRY(tq_searcher_begin(a->searcher, &view, metric, options));
     for (size_t i = 0; i < query_count; i++) {
         struct tq_query query;
         counts[i] = 0;

@@ -29,10 +29,11 @@ void tq_access_close(struct tq_access *access);
 
 enum tq_status tq_access_put(struct tq_access *access, int64_t id, const float *vector);
 
-/* Search the connection's snapshot; arguments as tq_search, checked there. */
-enum tq_status tq_access_search(struct tq_access *access, const float *queries, size_t query_count, size_t k,
-                                const struct tq_search_options *options, struct tq_hit *hits, size_t *counts,
-                                struct tq_search_stats *stats);
+/* Search the connection's snapshot under any metric (format.norms; else the index's own, or cosine); arguments as
+ * tq_search, checked there. */
+enum tq_status tq_access_search(struct tq_access *access, enum tq_metric metric, const float *queries,
+                                size_t query_count, size_t k, const struct tq_search_options *options,
+                                struct tq_hit *hits, size_t *counts, struct tq_search_stats *stats);
 
 /* The vector of a row of the current view, f32[dim]. */
 enum tq_status tq_access_vector(struct tq_access *access, struct tq_segment *segment, uint32_t row, float *vector);

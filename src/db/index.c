@@ -265,8 +265,8 @@ enum tq_status tq_search(tq_index *index, const float *queries, size_t query_cou
     TQ_TRY(tq_search_check(options, k));
     struct tq_reader *reader = NULL;
     TQ_TRY(reader_acquire(index, &reader));
-    enum tq_status status = tq_access_search(reader->access, queries, query_count, (size_t)k, options, hits, counts,
-                                             stats);
+    enum tq_status status = tq_access_search(reader->access, index->codec->format.metric, queries, query_count,
+                                             (size_t)k, options, hits, counts, stats);
     reader_release(index, reader);
     return status;
 }

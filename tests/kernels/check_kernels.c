@@ -2,6 +2,7 @@
  * Buffers lie once at the end and once at the start of pages whose neighbours have no access.
  *
  *     check_kernels [--isa=scalar|avx2|avx512] [--seed=N]                       one row, another seed */
+#include <math.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -441,15 +442,55 @@ static void report_fault(int number) {
     _exit(1);
 }
 
+/* ---- gate ---- */
+
+static void check_gate(struct check *c) {
+    static const uint16_t halves[] = {0, 1, 0x03ff, 0x0400, 0x3555, 0x3800, 0x3c00, 0x4500, 0x7bff, 0x7c00};
+    for (size_t i = 0; i < CASES * 64; i++) {
+        uint64_t expected[2], mask[2];
+        case_begin(c, i, 128, 0);
+        uint16_t *first = place(c, 0, 128 * sizeof *first), *second = place(c, 1, 128 * sizeof *second);
+        uint16_t *scalars = place(c, 2, 256 * sizeof *scalars);
+        int32_t top = random_below(&c->random, 2) ? 65535 : 3000;
+        for (size_t row = 0; row < 128; row++) {
+            first[row] = (uint16_t)fill_int(&c->random, c->fill, row, 0, top);
+            second[row] = (uint16_t)fill_int(&c->random, FILL_RANDOM, row, 0, top);
+            bool odd = random_below(&c->random, 8) == 0;
+            scalars[2 * row] = odd ? halves[random_below(&c->random, 10)]
+                                   : (uint16_t)(0x3400 + random_below(&c->random, 0x400));
+            scalars[2 * row + 1] = odd ? halves[random_below(&c->random, 10)]
+                                       : (uint16_t)(0x3400 + random_below(&c->random, 0x400));
+        }
+        struct tq_gate_query query = {
+            .base = 3 * top, .unit = 2.0f / (float)top, .slack = 0.02f, .bar = 0.5f, .kappa = 0.3f};
+        if (i % 7 == 3) query.bar = -INFINITY;
+        if (i % 7 == 4) query.kappa = 0;
+        c->reference->gate(&query, first, second, scalars, expected);
+        c->tested->gate(&query, first, second, scalars, mask);
+        expect_equal(c, "mask", expected, mask, 2, sizeof *mask);
+    }
+}
+
 static const struct op {
     const char *name;
     void (*check)(struct check *c);
 } ops[] = {
-    {"rotate", check_rotate}, {"hadamard", check_hadamard},     {"quantize", check_quantize},
-    {"sketch", check_sketch}, {"sketch_dot", check_sketch_dot}, {"to_f16", check_to_f16},
-    {"pack", check_pack},     {"transpose", check_transpose},   {"scan", check_scan},
-    {"select", check_select}, {"sign_dots", check_sign_dots},   {"refine", check_refine},
-    {"score", check_refine},  {"dot_f32", check_dot_f32},       {"dot_f16", check_dot_f16},
+    {"rotate", check_rotate},
+    {"hadamard", check_hadamard},
+    {"quantize", check_quantize},
+    {"sketch", check_sketch},
+    {"sketch_dot", check_sketch_dot},
+    {"to_f16", check_to_f16},
+    {"pack", check_pack},
+    {"transpose", check_transpose},
+    {"scan", check_scan},
+    {"select", check_select},
+    {"gate", check_gate},
+    {"sign_dots", check_sign_dots},
+    {"refine", check_refine},
+    {"score", check_refine},
+    {"dot_f32", check_dot_f32},
+    {"dot_f16", check_dot_f16},
 };
 
 static void check_isa(struct check *c, long *passed, long *failed) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernels/kernels.h"
+#include "src/base/f16.h"
 
 /* ---- Fixed-order sums ---- */
 
@@ -172,6 +173,24 @@ static inline void naive_scan(const uint8_t *blocks, const uint32_t *list, size_
     }
 }
 
+/* In double: what the f32 of the contract approaches; rows within 1e-4 of the line follow f32. */
+static inline void naive_gate(const struct tq_gate_query *query, const uint16_t *first, const uint16_t *second,
+                              const uint16_t *scalars, uint64_t mask[2]) {
+    mask[0] = mask[1] = 0;
+    for (size_t row = 128; row-- > 0;) {
+        double scale = (double)tq_f32_from_f16(scalars[2 * row]), error = (double)tq_f32_from_f16(scalars[2 * row + 1]);
+        double value = ((double)first[row] * 4 + (double)second[row] * 2 - query->base) * (double)query->unit * scale;
+        double above = value + (double)query->slack * (1 + error * error / 2) - (double)query->bar +
+                       (double)query->kappa * error;
+        float f = (float)((int32_t)first[row] * 4 + (int32_t)second[row] * 2 - query->base) * query->unit;
+        float e = tq_f32_from_f16(scalars[2 * row + 1]);
+        bool near = !(f * tq_f32_from_f16(scalars[2 * row]) + query->slack * (1.0f + 0.5f * (e * e)) <
+                      query->bar - query->kappa * e);
+        bool far = fabs(above) > 1e-4 * (1 + fabs(value));
+        mask[row / 64] |= (uint64_t)(far ? !(above < 0) : near) << row % 64;
+    }
+}
+
 static inline void naive_select(const uint16_t *sums, const uint16_t *second, uint16_t threshold, uint64_t mask[2]) {
     for (size_t half = 0; half < 2; half++) {
         mask[half] = 0;
@@ -251,6 +270,7 @@ static const struct tq_kernels naive_kernels = {
     .transpose = naive_transpose,
     .scan = naive_scan,
     .select = naive_select,
+    .gate = naive_gate,
     .sign_dots = naive_sign_dots,
     .refine = naive_refine,
     .score = naive_score,

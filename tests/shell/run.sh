@@ -89,6 +89,12 @@ status=0
 if [ $status -eq 1 ] && grep -q 'No space left' fails.err; then status=0; else status=1; fi
 note "a full disk is a failure" $status
 
+status=0
+timeout --preserve-status -s INT 1 "$shell" :memory: 'WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c)
+    SELECT count(*) FROM c' 2>fails.err || status=$?
+if [ $status -eq 130 ] && grep -q 'interrupted' fails.err; then status=0; else status=1; fi
+note "Ctrl-C in a script" $status
+
 # ---- Commands ----
 fails 1 'unknown command ".bogus"; .help lists them' :memory: '.bogus'
 fails 1 'ambiguous command ".ex"' :memory: '.ex'

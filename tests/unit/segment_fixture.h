@@ -158,7 +158,7 @@ static inline void check_block(struct model *model, struct tq_segment *segment, 
     must(tq_segment_block(segment, TQ_PLANE_STATS, block, &stats));
     if (f->scan_planes == 2) must(tq_segment_block(segment, TQ_PLANE_SECOND, block, &second));
     if (f->scan_planes == 2) must(tq_segment_block(segment, TQ_PLANE_SECOND_SCALARS, block, &scalars));
-    if (f->metric != TQ_COSINE) must(tq_segment_block(segment, TQ_PLANE_NORM, block, &norms));
+    if (f->norms) must(tq_segment_block(segment, TQ_PLANE_NORM, block, &norms));
     struct tq_block_stats expected = {0};
     uint8_t *zeros = calloc(1, f->record_stride);
     struct tq_row row;

@@ -35,6 +35,7 @@ static float *make_rows(uint64_t seed, size_t count, uint32_t dim) {
 /* An index of in-memory segments. */
 struct fixture {
     struct tq_format format;
+    enum tq_metric metric; /* asked; the index's own at first */
     struct tq_codec *codec;
     struct tq_builder *builders[16];
     struct tq_view_segment segments[16];
@@ -49,6 +50,7 @@ static void open_fixture(struct fixture *f, const struct tq_index_options *optio
     struct tq_kernels kernels;
     tq_kernels_select(isa, &kernels);
     assert_int_equal(tq_format_init(&f->format, options), TQ_OK);
+    f->metric = f->format.metric;
     assert_int_equal(tq_codec_open(&f->format, &kernels, &f->codec), TQ_OK);
     assert_int_equal(tq_searcher_open(f->codec, &f->searcher), TQ_OK);
     f->query_memory = tq_alloc(tq_query_bytes(f->codec));
@@ -98,7 +100,7 @@ static size_t run(struct fixture *f, const float *query, size_t k, const struct 
     struct tq_search_stats stats = {0, 0, 0, 0};
     size_t count = 0;
     assert_int_equal(tq_query_prepare(f->codec, query, f->query_memory, &prepared), TQ_OK);
-    assert_int_equal(tq_searcher_begin(f->searcher, &f->view, options), TQ_OK);
+    assert_int_equal(tq_searcher_begin(f->searcher, &f->view, f->metric, options), TQ_OK);
     assert_int_equal(tq_searcher_query(f->searcher, &prepared, k, hits, &count, &stats), TQ_OK);
     assert_true(stats.ranked <= stats.survivors + f->view.live);
     return count;
@@ -124,7 +126,7 @@ static size_t true_scores(const struct fixture *f, const float *rows, size_t cou
     size_t found = 0;
     for (size_t i = 0; i < count; i++) {
         if (allowed != NULL && !allowed[i]) continue;
-        double score = exact_score(f->format.metric, query, rows + i * f->format.dim, f->format.dim);
+        double score = exact_score(f->metric, query, rows + i * f->format.dim, f->format.dim);
         all[found++] = (struct tq_hit){.id = (int64_t)i, .score = score};
     }
     for (size_t i = 0; i < found && i < k; i++) {
@@ -168,9 +170,10 @@ static void exact_is_exact(uint32_t dim, uint32_t bits, int qjl, enum tq_metric 
     struct tq_search_options exact = tq_search_defaults();
     exact.confidence = TQ_EXACT;
     struct tq_hit *hits = tq_alloc_array(k, sizeof *hits), *best = tq_alloc_array(k, sizeof *best);
-    for (size_t q = 0; q < 21; q++) { /* the 20th is the zero vector */
-        size_t found = run(&f, queries + q * dim, k, &exact, hits);
-        assert_int_equal(found, true_scores(&f, rows, count, NULL, queries + q * dim, k, best));
+    for (size_t q = 0; q < 63; q++) { /* the 20th is the zero vector; and once more under each other metric */
+        f.metric = (enum tq_metric)(((uint32_t)metric + q / 21) % 3);
+        size_t found = run(&f, queries + q % 21 * dim, k, &exact, hits);
+        assert_int_equal(found, true_scores(&f, rows, count, NULL, queries + q % 21 * dim, k, best));
         for (size_t i = 0; i < found; i++) assert_close(hits[i].score, best[i].score, 20.0 * dim);
         for (size_t i = 1; i < found; i++) {
             bool ordered = hits[i - 1].score > hits[i].score ||
