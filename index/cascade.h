@@ -121,8 +121,9 @@ static inline int32_t tq_first_dot(const struct tq_searcher *s, uint16_t sum) {
 /* collect.c */
 /* Clear the bits of rows that are beyond the segment, dead or filtered out. */
 void tq_span_allow(const struct tq_span *span, uint32_t block, uint64_t mask[2]);
-/* Blocks that may hold survivors of the first plane into the window's lists, and about how many rows they are. */
-enum tq_status tq_collect_list(struct tq_searcher *s, uint64_t *rows);
+/* Blocks that may hold survivors of the first plane into the window's lists, and about how many rows those are, if
+ * it is to be known. */
+enum tq_status tq_collect_list(struct tq_searcher *s, bool count_rows, uint64_t *rows);
 /* The survivors of the listed blocks by the planes read, into s->survivors. */
 enum tq_status tq_collect(struct tq_searcher *s, bool second);
 

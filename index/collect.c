@@ -13,22 +13,37 @@ static uint32_t clamp_threshold(double sum) {
     return sum > 65536 ? (uint32_t)THRESHOLD_NEVER : (uint32_t)sum - 1; /* one less: rounding of this arithmetic */
 }
 
-static uint32_t first_threshold(const struct tq_searcher *s, double bar, const struct tq_block_stats *stats) {
-    double error_max = (double)stats->first_error_max;
-    if (isinf(bar) || isinf(error_max)) return 0;
-    double cosine = tq_bound_cosine_range(&s->bound, bar, (double)stats->norm_min, (double)stats->norm_max);
-    double near = (double)(cosine > 0 ? stats->first_error_max : stats->first_error_min);
-    double least = (cosine / sqrt(1 + near * near)) -
-                   s->bound.zeta * tq_bound_perp(cosine) * error_max / sqrt(1 + error_max * error_max);
+/* The cosine that some row of a block must have at least, and zeta times the part of the query orthogonal to it. */
+static double block_cosine(const struct tq_searcher *s, const struct tq_gate *gate, const struct tq_block_stats *stats,
+                           double *kappa) {
+    *kappa = gate->kappa;
+    if (s->bound.metric == TQ_COSINE) return gate->bar;
+    double cosine = tq_bound_cosine_range(&s->bound, gate->bar, (double)stats->norm_min, (double)stats->norm_max);
+    *kappa = s->bound.zeta * tq_bound_perp(cosine);
+    return cosine;
+}
+
+static uint32_t first_threshold(const struct tq_searcher *s, const struct tq_gate *gate,
+                                const struct tq_block_stats *stats) {
+    double far = (double)stats->first_error_max, kappa;
+    if (isinf(gate->bar) || isinf(far)) return 0;
+    double cosine = block_cosine(s, gate, stats, &kappa), shrink = 1 / sqrt(1 + far * far),
+           least = -kappa * far * shrink;
+    if (cosine > 0) {
+        least += cosine * shrink;
+    } else {
+        least += cosine / sqrt(1 + (double)stats->first_error_min * (double)stats->first_error_min);
+    }
     return clamp_threshold(((least - s->plane_slack) / s->plane_scale + s->query->plane_abs_sum) / 2);
 }
 
 /* For sums of the form first + second / 2. */
-static uint32_t second_threshold(const struct tq_searcher *s, double bar, const struct tq_block_stats *stats) {
-    double error = (double)stats->second_error_max;
-    if (isinf(bar) || isinf(error)) return 0;
-    double cosine = tq_bound_cosine_range(&s->bound, bar, (double)stats->norm_min, (double)stats->norm_max);
-    double least = cosine - s->bound.zeta * tq_bound_perp(cosine) * error - s->plane_slack * sqrt(1 + error * error);
+static uint32_t second_threshold(const struct tq_searcher *s, const struct tq_gate *gate,
+                                 const struct tq_block_stats *stats) {
+    double error = (double)stats->second_error_max, kappa;
+    if (isinf(gate->bar) || isinf(error)) return 0;
+    double cosine = block_cosine(s, gate, stats, &kappa);
+    double least = cosine - kappa * error - s->plane_slack * tq_gate_length(error);
     double scale = (double)(least > 0 ? stats->second_scale_max : stats->second_scale_min);
     return clamp_threshold((least / (s->plane_scale * scale) + 3.0 * s->query->plane_abs_sum) / 4 - 0.5);
 }
@@ -49,8 +64,9 @@ void tq_span_allow(const struct tq_span *span, uint32_t block, uint64_t mask[2])
 /* ---- What the first plane leaves ---- */
 
 /* Blocks that may hold survivors into the lists, and about how many rows they are. */
-enum tq_status tq_collect_list(struct tq_searcher *s, uint64_t *rows) {
+enum tq_status tq_collect_list(struct tq_searcher *s, bool count_rows, uint64_t *rows) {
     struct tq_window *w = &s->window;
+    struct tq_gate gate = tq_gate_at(s, s->seed_bar);
     uint32_t *lists = w->lists.data;
     size_t listed = 0;
     *rows = 0;
@@ -61,8 +77,12 @@ enum tq_status tq_collect_list(struct tq_searcher *s, uint64_t *rows) {
         for (uint32_t block = 0; block < span->blocks; block++) {
             const void *stats = NULL;
             TQ_TRY(tq_segment_block(tq_searcher_segment(s, span->segment), TQ_PLANE_STATS, block, &stats));
-            uint32_t threshold = first_threshold(s, s->seed_bar, stats);
+            uint32_t threshold = first_threshold(s, &gate, stats);
             if (maxima[block] < threshold) continue;
+            if (!count_rows && span->allowed == NULL) {
+                lists[listed++] = block;
+                continue;
+            }
             uint64_t mask[2];
             s->codec->kernels.select(sums + (size_t)block * TQ_BLOCK_ROWS, NULL, (uint16_t)threshold, mask);
             tq_span_allow(span, block, mask);
@@ -159,14 +179,23 @@ static double upper_of(const struct tq_searcher *s, const struct block_scalars *
     return fmin(upper, tq_upper_second(s, first, tq_first_dot(s, deeper[r]), &scalars));
 }
 
+/* The same line for a whole block at once in f32, a little lower than the rows' own. */
+static struct tq_gate_query gate_line(const struct tq_searcher *s, const struct tq_gate *gate) {
+    return (struct tq_gate_query){.base = 3 * s->query->plane_abs_sum,
+                                  .unit = (float)s->plane_scale,
+                                  .slack = (float)s->plane_slack,
+                                  .bar = (float)(gate->cosine - 1e-5),
+                                  .kappa = (float)gate->kappa};
+}
+
 static enum tq_status collect_block(struct tq_searcher *s, const struct tq_span *span, uint32_t block, bool second,
-                                    const struct tq_gate *gate) {
+                                    const struct tq_gate *gate, const struct tq_gate_query *line) {
     size_t at = (size_t)block * TQ_BLOCK_ROWS;
     const uint16_t *sums = tq_window_sums(&s->window, 0, span) + at;
     const uint16_t *deeper = second ? tq_window_sums(&s->window, 1, span) + at : NULL;
     const void *stats = NULL;
     TQ_TRY(tq_segment_block(tq_searcher_segment(s, span->segment), TQ_PLANE_STATS, block, &stats));
-    uint32_t threshold = second ? second_threshold(s, s->seed_bar, stats) : first_threshold(s, s->seed_bar, stats);
+    uint32_t threshold = second ? second_threshold(s, gate, stats) : first_threshold(s, gate, stats);
     if (threshold >= THRESHOLD_NEVER) return TQ_OK;
     uint64_t mask[2];
     s->codec->kernels.select(sums, deeper, (uint16_t)threshold, mask);
@@ -176,6 +205,12 @@ static enum tq_status collect_block(struct tq_searcher *s, const struct tq_span 
     struct passed passed;
     TQ_TRY(block_scalars_get(s, span->segment, block, second, &stored));
     TQ_TRY(tq_vector_reserve(&s->survivors, s->survivors.count + TQ_BLOCK_ROWS, sizeof(struct tq_survivor)));
+    if (second && s->bound.metric == TQ_COSINE) {
+        uint64_t open[2];
+        s->codec->kernels.gate(line, sums, deeper, (const uint16_t *)stored.second, open);
+        mask[0] &= open[0];
+        mask[1] &= open[1];
+    }
     gate_rows(s, gate, &stored, sums, deeper, mask, &passed);
     struct tq_survivor *out = s->survivors.data;
     for (uint32_t i = 0; i < passed.count; i++) {
@@ -193,10 +228,11 @@ enum tq_status tq_collect(struct tq_searcher *s, bool second) {
     const struct tq_window *w = &s->window;
     const uint32_t *lists = w->lists.data;
     struct tq_gate gate = tq_gate_at(s, s->seed_bar);
+    struct tq_gate_query line = gate_line(s, &gate);
     s->survivors.count = 0;
     for (size_t i = 0; i < w->span_count; i++) {
         for (size_t at = w->list_first[i]; at < w->list_first[i + 1]; at++) {
-            TQ_TRY(collect_block(s, &w->spans[i], lists[at], second, &gate));
+            TQ_TRY(collect_block(s, &w->spans[i], lists[at], second, &gate, &line));
         }
     }
     return TQ_OK;

@@ -11,8 +11,8 @@
 #include "src/base/alloc.h"
 
 /* Nanoseconds, measured with AVX-512 (bench/bench_kernels): only their ratio decides how deep to scan. */
-static const double block_group_ns = 2.4; /* one group of one block of a scan */
-static double survivor_ns(uint32_t dim) { return 60 + 0.25 * dim; }
+static const double block_group_ns = 2.2; /* one group of one block of a scan */
+static double survivor_ns(uint32_t dim) { return 75 + 0.27 * dim; }
 
 enum { SCAN_TASK_BLOCKS = 64 };
 
@@ -194,12 +194,14 @@ enum tq_status tq_window_run(struct tq_searcher *s, uint32_t segment_first, uint
     TQ_TRY(lay_out(s, segment_first, segment_count));
     TQ_TRY(scan_plane(s, 0));
     if (isinf(s->seed_bar)) TQ_TRY(seed(s));
-    uint64_t rows = 0;
-    TQ_TRY(tq_collect_list(s, &rows));
     const struct tq_format *format = &s->codec->format;
+    double block_ns = block_group_ns * (format->block_bytes / 64), row_ns = survivor_ns(format->dim);
+    bool count_rows = row_ns < block_ns; /* else a single row of a listed block costs more than scanning the block */
+    uint64_t rows = 0;
+    TQ_TRY(tq_collect_list(s, count_rows, &rows));
     size_t listed = s->window.list_first[s->window.span_count];
-    double scan_ns = (double)listed * block_group_ns * (format->block_bytes / 64);
-    bool second = format->scan_planes > 1 && (double)rows * survivor_ns(format->dim) > scan_ns;
+    bool pays = !count_rows || (double)rows * row_ns > (double)listed * block_ns;
+    bool second = format->scan_planes > 1 && pays;
     if (second) {
         TQ_TRY(scan_plane(s, 1));
         s->stats->second += (uint64_t)listed * TQ_BLOCK_ROWS;
