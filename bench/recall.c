@@ -200,9 +200,7 @@ static enum tq_status fill_and_search(struct codes *codes, struct result *result
     double start = bench_seconds();
     TQ_TRY(bench_parallel(bench->base.rows, ENCODE_PIECE, bench->options.threads, encode_piece, codes));
     result->build_seconds = bench_seconds() - start;
-    start = bench_seconds();
     TQ_TRY(bench_parallel(bench->queries.rows, QUERY_PIECE, bench->options.threads, search_piece, codes));
-    result->ms_median = 1e3 * (bench_seconds() - start) / (double)bench->queries.rows;
     result->code_bytes = tq_format_code_bytes_row(format);
     return bench_recall(&bench->problem, &bench->truth, codes->lists.ids, codes->lists.k, result->recall);
 }

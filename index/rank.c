@@ -1,10 +1,11 @@
 /* The last step: the candidates, ranked by their exact rows; or, where there are none, by their estimates. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "index/cascade.h"
 #include "src/base/f16.h"
 
-enum { PROOF_BATCH = 64 };
+enum { PROOF_BATCH = 64, SORTED_MOST = 1024 };
 
 /* A candidate. The hit comes first, so that tq_hit_compare orders these too; its score is the estimate until the
  * exact row has been read. */
@@ -18,11 +19,6 @@ static int by_place(const void *a, const void *b) {
     const struct ranked *x = a, *y = b;
     if (x->segment != y->segment) return x->segment < y->segment ? -1 : 1;
     return (x->row > y->row) - (x->row < y->row);
-}
-
-static int by_upper(const void *a, const void *b) {
-    const struct ranked *x = a, *y = b;
-    return (x->upper < y->upper) - (x->upper > y->upper);
 }
 
 /* The wanted-th largest rank key of all workers. */
@@ -72,8 +68,9 @@ static enum tq_status fill_batch(struct tq_searcher *s, struct ranked *rows, siz
 
 /* Read ids, and exact scores where wanted, of ranked rows in any order. */
 static enum tq_status fill(struct tq_searcher *s, struct ranked *rows, size_t count, bool exact) {
-    size_t first = 0;
-    qsort(rows, count, sizeof *rows, by_place);
+    size_t first = 0, ordered = 1;
+    while (ordered < count && by_place(&rows[ordered - 1], &rows[ordered]) < 0) ordered++;
+    if (ordered < count) qsort(rows, count, sizeof *rows, by_place); /* most often they are in order */
     while (first < count) {
         size_t end = first + 1;
         while (end < count && end - first < TQ_BATCH_ROWS && rows[end].segment == rows[first].segment) end++;
@@ -98,21 +95,43 @@ static enum tq_status take_refined(struct tq_searcher *s, const struct tq_vector
     return TQ_OK;
 }
 
-/* Exact scores in order of upper bounds, until none that is left can reach the wanted-th best of them. The rows read
- * come first; s->ranked.count becomes their number. Only a proof may stop so: its answer is the true one. */
+/* Bring the rows of about the `most` largest upper bounds to the front, keep the order of the others. Returns how many. */
+static size_t best_first(struct ranked *rows, size_t count, size_t most) {
+    double values[SORTED_MOST];
+    struct ranked best[SORTED_MOST];
+    struct tq_topk top = {.values = values, .capacity = most};
+    size_t taken = 0, rest = 0;
+    if (count <= most || most > SORTED_MOST) return count;
+    for (size_t i = 0; i < count; i++) tq_topk_push(&top, rows[i].upper);
+    for (size_t i = 0; i < count; i++) {
+        if (rows[i].upper >= tq_topk_bar(&top) && taken < most)
+            best[taken++] = rows[i];
+        else
+            rows[rest++] = rows[i];
+    }
+    memmove(rows + taken, rows, rest * sizeof *rows);
+    memcpy(rows, best, taken * sizeof *rows);
+    return taken;
+}
+
+/* Exact scores, largest upper bounds first, until none that is left can reach the wanted-th best of them. The rows
+ * read come first; s->ranked.count becomes their number. Only a proof may stop so: its answer is the true one. */
 static enum tq_status fill_until_proved(struct tq_searcher *s) {
     struct tq_worker *spare = &s->workers[s->worker_count];
     struct ranked *rows = s->ranked.data;
     size_t done = 0;
     tq_worker_reset(s, spare);
-    qsort(rows, s->ranked.count, sizeof *rows, by_upper);
-    while (done < s->ranked.count && rows[done].upper >= tq_topk_bar(&spare->top)) {
-        size_t count = tq_min_size(PROOF_BATCH, s->ranked.count - done);
+    for (size_t most = PROOF_BATCH; done < s->ranked.count; most *= 4) {
+        size_t kept = done;
+        for (size_t i = done; i < s->ranked.count; i++) {
+            if (rows[i].upper >= tq_topk_bar(&spare->top)) rows[kept++] = rows[i];
+        }
+        size_t count = best_first(rows + done, kept - done, most);
+        s->ranked.count = kept;
         TQ_TRY(fill(s, rows + done, count, true));
         for (size_t i = done; i < done + count; i++) tq_topk_push(&spare->top, rows[i].hit.score);
         done += count;
     }
-    s->ranked.count = done;
     return TQ_OK;
 }
 
@@ -125,11 +144,25 @@ enum tq_status tq_rank_bar(struct tq_searcher *s, const struct tq_vector *refine
     return TQ_OK;
 }
 
+/* Sort the `most` best to the front and forget the others, which may be many. */
+static void keep_best(struct tq_searcher *s, size_t most) {
+    struct tq_worker *spare = &s->workers[s->worker_count];
+    struct ranked *rows = s->ranked.data;
+    size_t kept = 0;
+    tq_worker_reset(s, spare);
+    spare->top.capacity = tq_min_size(most, s->wanted); /* what its memory holds */
+    for (size_t i = 0; i < s->ranked.count; i++) tq_topk_push(&spare->top, rows[i].hit.score);
+    for (size_t i = 0; i < s->ranked.count; i++) {
+        if (rows[i].hit.score >= tq_topk_bar(&spare->top)) rows[kept++] = rows[i];
+    }
+    qsort(rows, kept, sizeof *rows, tq_hit_compare);
+    s->ranked.count = tq_min_size(kept, most);
+}
+
 /* The best `wanted` by estimate, then their exact scores. */
 static enum tq_status rank_estimates(struct tq_searcher *s, bool exact) {
     TQ_TRY(fill(s, s->ranked.data, s->ranked.count, false));
-    qsort(s->ranked.data, s->ranked.count, sizeof(struct ranked), tq_hit_compare);
-    s->ranked.count = tq_min_size(s->ranked.count, s->wanted);
+    keep_best(s, s->wanted);
     return exact ? fill(s, s->ranked.data, s->ranked.count, true) : TQ_OK;
 }
 
@@ -146,9 +179,9 @@ enum tq_status tq_rank(struct tq_searcher *s, size_t k, struct tq_hit *hits, siz
         TQ_TRY(fill_until_proved(s));
     else
         TQ_TRY(fill(s, s->ranked.data, s->ranked.count, true));
-    qsort(s->ranked.data, s->ranked.count, sizeof(struct ranked), tq_hit_compare);
     s->stats->ranked += exact ? s->ranked.count : 0;
-    *count = tq_min_size(k, s->ranked.count);
+    keep_best(s, k);
+    *count = s->ranked.count;
     for (size_t i = 0; i < *count; i++) {
         hits[i] = ((const struct ranked *)s->ranked.data)[i].hit;
         hits[i].distance = tq_distance(s->bound.metric, hits[i].score);

@@ -67,12 +67,6 @@ static int read_options(struct shell_session *session, int count, char **argumen
     return at;
 }
 
-/* SQLite takes the connection's last error for the extension's, even where the extension has dealt with it. */
-static int init_extension(sqlite3 *db, char **error, const struct sqlite3_api_routines *api) {
-    int rc = sqlite3_tq_init(db, error, api);
-    return rc == SQLITE_OK ? sqlite3_exec(db, "SELECT 1", NULL, NULL, NULL) : rc;
-}
-
 static bool run_arguments(struct shell_session *session, int count, char **arguments) {
     bool good = true;
     for (int i = 0; i < count && good && !session->quit; i++) {
@@ -103,7 +97,7 @@ int main(int count, char **arguments) {
     int at = read_options(&session, count, arguments, &done);
     if (at < 0) return EXIT_USAGE;
     if (done) return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILED;
-    (void)sqlite3_auto_extension((void (*)(void))init_extension);
+    (void)sqlite3_auto_extension((void (*)(void))sqlite3_tq_init);
     shell_interrupt_install();
     if (shell_session_open(&session, at < count ? arguments[at] : ":memory:") != TQ_OK) {
         (void)fprintf(stderr, "tqshell: %s\n", tq_message());

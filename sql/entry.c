@@ -12,17 +12,26 @@ enum { OLDEST = 3034000 }; /* sqlite3_txn_state() */
 
 static void close_registry(void *sql) { tq_sql_close(sql); }
 
-/* Twice on one connection, by auto_extension and by hand, would make two registries for the same tables. */
+/* Twice on one connection, by auto_extension and by hand, would make two registries for the same tables.
+ *
+ * This pragma neither fails nor reads the schema. A statement that fails would not do: what it leaves on the connection
+ * is taken for a failure of the extension, and it is logged. */
 static bool is_registered(sqlite3 *db) {
     sqlite3_stmt *statement = NULL;
-    bool there = sqlite3_prepare_v2(db, "SELECT tq_version()", -1, &statement, NULL) == SQLITE_OK;
+    bool there = false;
+    if (sqlite3_prepare_v2(db, "PRAGMA module_list", -1, &statement, NULL) != SQLITE_OK) return false;
+    while (!there && sqlite3_step(statement) == SQLITE_ROW) {
+        const char *name = (const char *)sqlite3_column_text(statement, 0);
+        there = name != NULL && sqlite3_stricmp(name, "tq") == 0;
+    }
     (void)sqlite3_finalize(statement);
     return there;
 }
 
 int sqlite3_tq_init(sqlite3 *db, char **error, const sqlite3_api_routines *api) {
-    SQLITE_EXTENSION_INIT2(api);
     struct tq_sql *sql = NULL;
+    if (api != NULL) SQLITE_EXTENSION_INIT2(api);
+    if (sqlite3_api == NULL) return SQLITE_MISUSE; /* called by hand before SQLite has called */
     if (sqlite3_libversion_number() < OLDEST) {
         if (error != NULL) {
             *error = sqlite3_mprintf("tq needs SQLite 3.34 or newer, this is %s", sqlite3_libversion());

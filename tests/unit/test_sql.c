@@ -502,17 +502,30 @@ static void test_allocation_failures(void **state) {
     expect(s->db, "SELECT rowid, tq_json(v) FROM w", "1|[3,2,1]\n2|NULL\n");
 }
 
-/* By sqlite3_auto_extension() and by hand: the second call finds that all is there. */
-static int register_twice(sqlite3 *db, char **error, const struct sqlite3_api_routines *api) {
-    int rc = sqlite3_tq_init(db, error, api);
-    return rc == SQLITE_OK ? sqlite3_tq_init(db, error, api) : rc;
+/* As sqlite3_auto_extension() and then a program by hand do: the first call leaves no error behind, which SQLite would
+ * take for its own, and the second finds that all is there. */
+static void test_registering(void **state) {
+    struct scratch *s = *state;
+    assert_int_equal(sqlite3_errcode(s->db), SQLITE_OK);
+    exec(s->db, "CREATE VIRTUAL TABLE w USING tq(v FLOAT[2]); INSERT INTO w(rowid, v) VALUES (1, '[1,2]')");
+    assert_int_equal(sqlite3_tq_init(s->db, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_errcode(s->db), SQLITE_OK);
+    expect(s->db, "SELECT rowid FROM w('[1,2]')", "1\n");
+    FILE *file = fopen(s->file, "r+b"); /* not a database: opening is not what finds out */
+    assert_non_null(file);
+    assert_int_equal(fwrite("nothing", 1, 7, file), 7);
+    assert_int_equal(fclose(file), 0);
+    sqlite3 *other = open_db(s->file);
+    assert_int_equal(try_exec(other, "SELECT * FROM sqlite_master"), SQLITE_NOTADB);
+    assert_int_equal(sqlite3_close(other), SQLITE_OK);
 }
 
 int main(int argc, char **argv) {
     if (argc > 1) statements_wanted = atoi(argv[1]);
-    if (sqlite3_auto_extension((void (*)(void))register_twice) != SQLITE_OK) return 1;
+    if (sqlite3_auto_extension((void (*)(void))sqlite3_tq_init) != SQLITE_OK) return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_grammar),
+        cmocka_unit_test_setup_teardown(test_registering, setup, teardown),
         cmocka_unit_test_setup_teardown(test_recognised_equals_scan, setup, teardown),
         cmocka_unit_test_setup_teardown(test_writing_under_a_select, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rollback_under_a_select, setup, teardown),
