@@ -95,7 +95,8 @@ static enum tq_status take_refined(struct tq_searcher *s, const struct tq_vector
     return TQ_OK;
 }
 
-/* Bring the rows of about the `most` largest upper bounds to the front, keep the order of the others. Returns how many. */
+/* Bring the rows of about the `most` largest upper bounds to the front, keep the order of the others. Returns how
+ * many they are. */
 static size_t best_first(struct ranked *rows, size_t count, size_t most) {
     double values[SORTED_MOST];
     struct ranked best[SORTED_MOST];

@@ -39,8 +39,11 @@ int tq_cursor_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **cursor) {
 
 int tq_cursor_close(sqlite3_vtab_cursor *cursor) {
     struct tq_sql_cursor *c = (struct tq_sql_cursor *)cursor, **link = &c->table->cursors;
+    struct tq_sql *sql = c->table->sql;
     while (*link != c) link = &(*link)->next;
     *link = c->next;
+    if (sql->last.cursor == c) sql->last.cursor = NULL;
+    if (sql->waiting.cursor == c) sql->waiting.cursor = NULL;
     if (c->table->cursors == NULL && c->table->access != NULL) tq_table_release(c->table->access->table);
     tq_env_reader_close(c->pin);
     tq_free(c->ids);
@@ -111,12 +114,15 @@ enum tq_status tq_cursors_detach(struct tq_sql_table *table) {
 
 /* ---- Reading ---- */
 
-static void begin_telling(struct tq_sql_cursor *cursor, const char *path) {
+/* tq_explain() tells of one cursor of a statement: the first one that is more than a look-up of rows. Those that are
+ * begun again and again, inside a join, add up. */
+static void begin_telling(struct tq_sql_cursor *cursor, const char *path, bool look_up) {
     struct tq_sql *sql = cursor->table->sql;
-    uint64_t serial = sql->last.serial + 1;
-    tq_free(sql->last.table);
-    sql->last = (struct tq_sql_last){.serial = serial, .path = path, .table = tq_sql_text(cursor->table->name)};
-    cursor->serial = serial;
+    struct tq_sql_last *last = &sql->last;
+    if (last->cursor == cursor && strcmp(path, last->path) == 0) return;
+    if (last->cursor != NULL && last->cursor != cursor && (look_up || strcmp(last->path, "rowid") != 0)) return;
+    tq_free(last->table);
+    *last = (struct tq_sql_last){.cursor = cursor, .path = path, .table = tq_sql_text(cursor->table->name)};
 }
 
 /* rowid = 'x', 1.5 or NULL: no row has it. */
@@ -137,17 +143,19 @@ static enum tq_status begin_match(struct tq_sql_cursor *cursor, int plan, sqlite
     if (plan & TQ_PLAN_K) arguments.k = values[at++];
     if (plan & TQ_PLAN_LIMIT) arguments.limit = values[at++];
     if (plan & TQ_PLAN_OFFSET) arguments.offset = values[at++];
+    if (plan & TQ_PLAN_SCORE) arguments.score = values[at++];
+    if (plan & TQ_PLAN_DISTANCE) arguments.distance = values[at++];
     return tq_stream_begin(cursor, &arguments);
 }
 
 static enum tq_status begin(struct tq_sql_cursor *cursor, int plan, sqlite3_value **values) {
     bool taken = false;
     switch (plan & TQ_PLAN_MASK) {
-    case TQ_PLAN_ROWID: begin_telling(cursor, "rowid"); return begin_rowid(cursor, values[0]);
-    case TQ_PLAN_MATCH: begin_telling(cursor, "match"); return begin_match(cursor, plan, values);
+    case TQ_PLAN_ROWID: begin_telling(cursor, "rowid", true); return begin_rowid(cursor, values[0]);
+    case TQ_PLAN_MATCH: begin_telling(cursor, "match", false); return begin_match(cursor, plan, values);
     default: break;
     }
-    begin_telling(cursor, "scan");
+    begin_telling(cursor, "scan", false);
     TQ_TRY(tq_nearest_begin(cursor, &taken));
     return taken ? TQ_OK : tq_scan_begin(cursor);
 }
@@ -162,7 +170,7 @@ static enum tq_status advance(struct tq_sql_cursor *cursor) {
     case TQ_SOURCE_NONE: cursor->eof = true; break;
     case TQ_SOURCE_LOST: status = tq_fail(TQ_MISUSE, "the transaction was rolled back during this SELECT"); break;
     }
-    if (status == TQ_OK && !cursor->eof && sql->last.serial == cursor->serial) sql->last.returned++;
+    if (status == TQ_OK && !cursor->eof && sql->last.cursor == cursor) sql->last.returned++;
     return status;
 }
 
@@ -184,7 +192,8 @@ int tq_cursor_filter(sqlite3_vtab_cursor *cursor, int plan, const char *unused, 
 
 int tq_cursor_next(sqlite3_vtab_cursor *cursor) {
     struct tq_sql_cursor *c = (struct tq_sql_cursor *)cursor;
-    enum tq_status status = advance(c);
+    enum tq_status status = c->table->sql->waiting.cursor == c ? tq_nearest_settle(c) : TQ_OK;
+    if (status == TQ_OK) status = advance(c);
     return status == TQ_OK ? SQLITE_OK : fail(c, status);
 }
 

@@ -65,7 +65,8 @@ static enum tq_status score(struct tq_sql *sql, enum tq_metric metric, const str
     enum tq_status status = tq_value_vector(value, &floats, &vector, &dim);
     if (status == TQ_OK && dim != side->dim) {
         tq_value_describe(value, dim, text);
-        status = tq_fail(TQ_MISUSE, "one vector has %zu dimensions, the other has %s", side->dim, text);
+        status = tq_fail(TQ_MISUSE, "one vector has %zu dimension%s, the other has %s", side->dim,
+                         side->dim == 1 ? "" : "s", text);
     }
     if (status == TQ_OK) {
         struct tq_query query = {.exact = side->data, .norm2 = side->norm2};
@@ -117,6 +118,7 @@ static void run_score(sqlite3_context *context, enum tq_function function, sqlit
     double result = 0;
     int other = 0;
     bool fresh = false;
+    if (sql->waiting.cursor != NULL) tq_nearest_hear(sql, function, values);
     if (sqlite3_value_type(values[0]) == SQLITE_NULL || sqlite3_value_type(values[1]) == SQLITE_NULL) return;
     enum tq_status status = metric_of(function, values, &metric);
     if (status == TQ_OK) status = prepared_side(context, values, &side, &other, &fresh);

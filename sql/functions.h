@@ -12,6 +12,9 @@ int tq_info_register(struct tq_sql *sql);
 enum tq_function { TQ_FN_IP, TQ_FN_COSINE, TQ_FN_L2, TQ_FN_DISTANCE, TQ_FN_COUNT };
 extern const char *const tq_function_names[TQ_FN_COUNT];
 
+/* To be told of every call while sql->waiting.cursor is set; nearest.c. */
+void tq_nearest_hear(struct tq_sql *sql, enum tq_function function, sqlite3_value **values);
+
 /* A tq table's vectors carry their metric as the value's subtype, so that tq_distance() knows it in any argument
  * order. 0 is no subtype; JSON's is 74. */
 static inline unsigned tq_metric_subtype(enum tq_metric metric) { return 0x71u + (unsigned)metric; }

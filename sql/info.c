@@ -40,7 +40,7 @@ static enum tq_status find_table(struct tq_sql *sql, const char *name, const cha
     int rc = text == NULL ? SQLITE_NOMEM : sqlite3_prepare_v2(sql->db, text, -1, &statement, NULL);
     sqlite3_free(text);
     (void)sqlite3_finalize(statement);
-    if (rc != SQLITE_OK) return tq_sql_fail(sql->db, rc, name);
+    if (rc != SQLITE_OK) return tq_sql_fail(sql->db, rc, NULL);
     *table = tq_sql_table_find(sql, schema, name);
     if (*table == NULL) return tq_fail(TQ_MISUSE, "\"%s\" is not a tq table", name);
     return tq_sql_table_open(*table);
@@ -128,6 +128,10 @@ static void run_explain(sqlite3_context *context, int count, sqlite3_value **val
     sqlite3_str_appendall(out, "{\"table\":");
     append_text(out, last->table);
     sqlite3_str_appendf(out, ",\"path\":\"%s\",\"returned\":%llu", last->path, last->returned);
+    if (last->why != NULL) {
+        sqlite3_str_appendall(out, ",\"why\":");
+        append_text(out, last->why);
+    }
     if (last->searches > 0) {
         sqlite3_str_appendf(out, ",\"searches\":%llu,\"k\":%llu,\"rows\":%llu,\"second\":%llu", last->searches, last->k,
                             last->stats.rows, last->stats.second);

@@ -3,7 +3,12 @@
  * SQLite tells no virtual table of such an order, so the text of the running statement is read. Then instead of all
  * rows those are handed out that may be among the first n, found by an exact search, in the order in which a scan would
  * come upon them. SQLite calls the function and sorts as ever: of rows that it would have sorted behind the n-th, it
- * just sees none. So equal scores keep their order as well. */
+ * just sees none. So equal scores keep their order as well.
+ *
+ * A query that is more than a literal is not evaluated here: the cursor begins as a scan, and with its first row SQLite
+ * calls the function, query and all. The other rows of the search are handed out behind that one, which is the first of
+ * a scan in any case. All that has to be known before is that the query is the same for every row: a subquery that can
+ * be prepared by itself refers to nothing outside of it, and SQLite evaluates such a one once. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,12 +89,12 @@ static double value_of(int function, const struct tq_hit *hit) {
 }
 
 /* The first `rows` hits, and those that equal the last of them: cursor->hits[*count]. */
-static enum tq_status search(struct tq_sql_cursor *cursor, const struct tq_recognised *shape, uint64_t live,
-                             size_t *count) {
+static enum tq_status search(struct tq_sql_cursor *cursor, int function, size_t rows, uint64_t live, size_t *count) {
     struct tq_sql *sql = cursor->table->sql;
     struct tq_search_options options = sql->options;
-    enum tq_metric metric = metric_of(shape->function, cursor->table->access->codec->format.metric);
-    size_t rows = (size_t)(shape->limit + shape->offset), k = rows;
+    struct tq_search_stats stats = {0, 0, 0, 0};
+    enum tq_metric metric = metric_of(function, cursor->table->access->codec->format.metric);
+    size_t k = rows;
     if (sql->order_by == TQ_ORDER_EXACT) options = (struct tq_search_options){.confidence = TQ_EXACT, .threads = 1};
     for (;;) {
         k = (size_t)(k + 1 < live ? k + 1 : live);
@@ -101,18 +106,23 @@ static enum tq_status search(struct tq_sql_cursor *cursor, const struct tq_recog
             cursor->hit_capacity = k;
         }
         TQ_TRY(tq_access_search(cursor->table->access, metric, cursor->query, 1, k, &options, cursor->hits, count,
-                                &sql->last.stats));
-        sql->last.searches++;
-        sql->last.k = k;
+                                &stats));
+        if (sql->last.cursor == cursor) {
+            sql->last.searches++;
+            sql->last.k = k;
+            sql->last.stats = stats;
+        }
         if (*count < k || *count <= rows) return TQ_OK;
-        double bar = value_of(shape->function, &cursor->hits[rows - 1]);
-        while (*count > rows && value_of(shape->function, &cursor->hits[*count - 1]) != bar) --*count;
+        double bar = value_of(function, &cursor->hits[rows - 1]);
+        while (*count > rows && value_of(function, &cursor->hits[*count - 1]) != bar) --*count;
         if (*count < k || k == live) return TQ_OK;
         k *= 4;
     }
 }
 
-static enum tq_status list_ids(struct tq_sql_cursor *cursor, const struct tq_view *view, size_t count) {
+/* `but`: a row that was handed out already, or NULL. */
+static enum tq_status list_ids(struct tq_sql_cursor *cursor, const struct tq_view *view, size_t count,
+                               const int64_t *but) {
     enum tq_status status = TQ_OK;
     struct place *places = tq_alloc_array(count, sizeof *places);
     if (places == NULL) return TQ_NOMEM;
@@ -126,7 +136,9 @@ static enum tq_status list_ids(struct tq_sql_cursor *cursor, const struct tq_vie
         }
     }
     if (status == TQ_OK) qsort(places, count, sizeof *places, by_place);
-    for (size_t i = 0; i < count && status == TQ_OK; i++) status = tq_cursor_add_id(cursor, places[i].id);
+    for (size_t i = 0; i < count && status == TQ_OK; i++) {
+        if (but == NULL || places[i].id != *but) status = tq_cursor_add_id(cursor, places[i].id);
+    }
     tq_free(places);
     return status;
 }
@@ -143,39 +155,115 @@ static enum tq_status add_nulls(struct tq_sql_cursor *cursor, uint64_t most) {
     return status;
 }
 
-static bool recognise(struct tq_sql_cursor *cursor, sqlite3_stmt *statement, struct tq_recognised *shape,
-                      char **expanded) {
+static enum tq_status take(struct tq_sql_cursor *cursor, int function, uint64_t rows, const int64_t *but) {
+    struct tq_sql *sql = cursor->table->sql;
+    struct tq_view view;
+    size_t count = 0;
+    TQ_TRY(tq_table_view(cursor->table->access->table, &view));
+    cursor->table->rows_seen = view.live;
+    if (sql->last.cursor == cursor) {
+        sql->last.path = sql->order_by == TQ_ORDER_EXACT ? "recognised" : "recognised, approximate";
+        sql->last.why = NULL;
+    }
+    cursor->source = TQ_SOURCE_IDS;
+    if (view.live > 0) TQ_TRY(search(cursor, function, (size_t)rows, view.live, &count));
+    TQ_TRY(list_ids(cursor, &view, count, but));
+    return add_nulls(cursor, rows);
+}
+
+/* ---- Queries that are known later ---- */
+
+/* The query is the same for every row. */
+static bool is_constant(sqlite3 *db, const struct tq_recognised *shape) {
+    sqlite3_stmt *statement = NULL;
+    if (shape->subquery.size == 0) return true;
+    int rc = sqlite3_prepare_v2(db, shape->subquery.text, (int)shape->subquery.size, &statement, NULL);
+    bool constant = rc == SQLITE_OK && sqlite3_column_count(statement) == 1 && sqlite3_stmt_readonly(statement) != 0;
+    (void)sqlite3_finalize(statement);
+    return constant;
+}
+
+/* A cursor of the statement's own subquery comes here, too, if that reads the same table. */
+static bool is_only_cursor(const struct tq_sql_cursor *cursor) {
+    if (cursor->table->sql->waiting.cursor != NULL) return false;
+    for (const struct tq_sql_cursor *c = cursor->table->cursors; c != NULL; c = c->next) {
+        if (c != cursor && !c->eof) return false;
+    }
+    return true;
+}
+
+static bool hear(struct tq_sql_cursor *cursor, sqlite3_value *value, bool again) {
+    uint32_t dim = cursor->table->access->codec->format.dim;
+    struct tq_floats floats = {0};
+    const float *vector = NULL;
+    size_t got = 0;
+    if (cursor->query == NULL) cursor->query = tq_alloc_array(dim, sizeof(float));
+    bool good = cursor->query != NULL && tq_value_vector(value, &floats, &vector, &got) == TQ_OK && got == dim &&
+                tq_vector_check_finite(vector, dim) == TQ_OK;
+    if (good && again) good = memcmp(cursor->query, vector, dim * sizeof(float)) == 0;
+    if (good && !again) memcpy(cursor->query, vector, dim * sizeof(float));
+    tq_free(floats.data);
+    return good;
+}
+
+void tq_nearest_hear(struct tq_sql *sql, enum tq_function function, sqlite3_value **values) {
+    struct tq_sql_waiting *waiting = &sql->waiting;
+    if ((int)function != waiting->function || waiting->spoiled) return;
+    waiting->spoiled = !hear(waiting->cursor, values[waiting->argument], waiting->heard);
+    waiting->heard = true;
+}
+
+enum tq_status tq_nearest_settle(struct tq_sql_cursor *cursor) {
+    struct tq_sql *sql = cursor->table->sql;
+    struct tq_sql_waiting waiting = sql->waiting;
+    int64_t first = cursor->id;
+    sql->waiting.cursor = NULL;
+    bool sure = waiting.heard && !waiting.spoiled && cursor->source == TQ_SOURCE_SCAN;
+    if (sure) return take(cursor, waiting.function, waiting.rows, &first);
+    if (sql->last.cursor == cursor) sql->last.why = "the query is no vector, or not always the same one";
+    return TQ_OK;
+}
+
+/* ---- The statement ---- */
+
+/* NULL: recognised. *expanded belongs to the caller either way, and `shape` points into it. */
+static const char *recognise(struct tq_sql_cursor *cursor, struct tq_recognised *shape, char **expanded) {
     const struct tq_sql_table *table = cursor->table;
-    const struct tq_format *format = &table->access->codec->format;
-    const char *text = sqlite3_sql(statement);
-    if (text == NULL || format->rows == TQ_ROWS_NONE) return false;
-    if (sqlite3_strglob("*[lL][iI][mM][iI][tT]*", text) != 0) return false;
-    *expanded = sqlite3_expanded_sql(statement);
-    if (*expanded == NULL) return false;
-    if (!tq_recognise(*expanded, table->schema, table->name, table->column, shape)) return false;
-    if (!shape->qualified && !is_meant(table)) return false;
+    sqlite3 *db = table->sql->db;
+    if (table->access->codec->format.rows == TQ_ROWS_NONE) return "rows=none keeps no vectors";
+    sqlite3_stmt *statement = tq_running_statement(db);
+    const char *text = statement == NULL ? NULL : sqlite3_sql(statement);
+    if (text == NULL) return "another statement is running on the connection";
+    if (sqlite3_strglob("*[lL][iI][mM][iI][tT]*", text) == 0) {
+        *expanded = sqlite3_expanded_sql(statement);
+        text = *expanded;
+        if (text == NULL) return "a long statement";
+    }
+    if (!tq_recognise(text, table->schema, table->name, table->column, shape)) return shape->why;
+    if (!shape->qualified && !is_meant(table)) return "the name may mean another table or a view";
     uint64_t rows = shape->limit + shape->offset;
-    if (shape->limit == 0 || rows > ROWS_MAX) return false;
-    return read_query(cursor, &shape->query);
+    if (shape->limit == 0 || rows > ROWS_MAX) return "LIMIT + OFFSET is 0 or above 10000";
+    if (!is_only_cursor(cursor)) return "the table is read twice";
+    if (!shape->later) return read_query(cursor, &shape->query) ? NULL : "the query is no vector of the table's";
+    return is_constant(db, shape) ? NULL : "the subquery refers to the row outside of it";
 }
 
 enum tq_status tq_nearest_begin(struct tq_sql_cursor *cursor, bool *taken) {
     struct tq_sql *sql = cursor->table->sql;
-    struct tq_recognised shape;
-    struct tq_view view;
+    struct tq_recognised shape = {.later = false};
     char *expanded = NULL;
-    size_t count = 0;
     *taken = false;
-    if (sql->order_by == TQ_ORDER_SCAN) return TQ_OK;
-    sqlite3_stmt *statement = tq_running_statement(sql->db);
-    *taken = statement != NULL && recognise(cursor, statement, &shape, &expanded);
+    if (sql->waiting.cursor == cursor) sql->waiting.cursor = NULL;
+    const char *why = sql->order_by == TQ_ORDER_SCAN ? "tq_config('order_by') is scan"
+                                                     : recognise(cursor, &shape, &expanded);
     sqlite3_free(expanded);
-    if (!*taken) return TQ_OK;
-    TQ_TRY(tq_table_view(cursor->table->access->table, &view));
-    cursor->table->rows_seen = view.live;
-    sql->last.path = sql->order_by == TQ_ORDER_EXACT ? "recognised" : "recognised, approximate";
-    cursor->source = TQ_SOURCE_IDS;
-    if (view.live > 0) TQ_TRY(search(cursor, &shape, view.live, &count));
-    TQ_TRY(list_ids(cursor, &view, count));
-    return add_nulls(cursor, shape.limit + shape.offset);
+    uint64_t rows = shape.limit + shape.offset;
+    if (sql->last.cursor == cursor) sql->last.why = why;
+    if (why != NULL) return TQ_OK;
+    *taken = !shape.later;
+    if (*taken) return take(cursor, shape.function, rows, NULL);
+    if (sql->last.cursor == cursor) sql->last.why = "no second row was asked for";
+    sql->waiting = (struct tq_sql_waiting){
+        .cursor = cursor, .function = shape.function, .argument = shape.argument, .rows = rows};
+    return TQ_OK;
 }

@@ -3,8 +3,8 @@
  *   idxNum & 3   way     taken when                                      argv                          order
  *   0  SCAN      all rows                                                -                             none
  *   1  ROWID     rowid = ?, no query                                     rowid                         one row
- *   2  MATCH     embedding MATCH ?, or words(?)                          query [k] [limit] [offset]    score DESC
- *   flags of MATCH, in the order of their arguments: 4 k, 8 limit, 16 offset
+ *   2  MATCH     embedding MATCH ?, or words(?)                          query and more by flags       score DESC
+ *   flags of MATCH, in the order of their arguments: 4 k, 8 limit, 16 offset, 32 score > ?, 64 distance < ?
  *
  * The order of MATCH is consumed for ORDER BY score DESC and ORDER BY distance, and for nothing else. LIMIT and OFFSET
  * are hints of how far to search at first: rows are handed out one by one until SQLite stops asking, so that every
@@ -20,8 +20,8 @@
 #endif
 
 struct wanted {
-    int query, rowid, k, limit, offset; /* places in aConstraint, or -1 */
-    bool unusable;                      /* a query or k that only another order of the join provides */
+    int query, rowid, k, limit, offset, score, distance; /* places in aConstraint, or -1 */
+    bool unusable;                                       /* a query or k that only another order of the join provides */
     bool twice;
 };
 
@@ -34,8 +34,10 @@ static void note_query(struct wanted *wanted, int at, bool usable) {
         wanted->query = at;
 }
 
+static bool is_one_of(int op, int a, int b) { return op == a || op == b; }
+
 static struct wanted look(const sqlite3_index_info *info) {
-    struct wanted wanted = {.query = -1, .rowid = -1, .k = -1, .limit = -1, .offset = -1};
+    struct wanted wanted = {.query = -1, .rowid = -1, .k = -1, .limit = -1, .offset = -1, .score = -1, .distance = -1};
     for (int i = 0; i < info->nConstraint; i++) {
         int column = info->aConstraint[i].iColumn, op = info->aConstraint[i].op;
         bool usable = info->aConstraint[i].usable != 0, equal = op == SQLITE_INDEX_CONSTRAINT_EQ;
@@ -53,6 +55,12 @@ static struct wanted look(const sqlite3_index_info *info) {
                 wanted.unusable = true;
         } else if (column == -1 && equal && usable) {
             wanted.rowid = i;
+        } else if (column == TQ_COL_SCORE && usable &&
+                   is_one_of(op, SQLITE_INDEX_CONSTRAINT_GT, SQLITE_INDEX_CONSTRAINT_GE)) {
+            wanted.score = i;
+        } else if (column == TQ_COL_DISTANCE && usable &&
+                   is_one_of(op, SQLITE_INDEX_CONSTRAINT_LT, SQLITE_INDEX_CONSTRAINT_LE)) {
+            wanted.distance = i;
         }
     }
     return wanted;
@@ -72,6 +80,8 @@ static void plan_match(sqlite3_index_info *info, const struct wanted *wanted, ui
     use(info, wanted->k, true, TQ_PLAN_K, &arguments);
     use(info, wanted->limit, false, TQ_PLAN_LIMIT, &arguments);
     use(info, wanted->offset, false, TQ_PLAN_OFFSET, &arguments);
+    use(info, wanted->score, false, TQ_PLAN_SCORE, &arguments);
+    use(info, wanted->distance, false, TQ_PLAN_DISTANCE, &arguments);
     info->estimatedCost = (double)rows * 0.1 + 1000;
     info->estimatedRows = rows < 256 ? (sqlite3_int64)rows + 1 : 256;
     if (info->nOrderBy != 1) return;

@@ -114,6 +114,9 @@ static bool is_keyword(const struct parser *p, size_t at, const char *name) {
     return is_name(p, at, name) && !p->tokens[at].quoted;
 }
 
+/* What a token adds to the depth of parentheses. */
+static int nesting(const struct parser *p, size_t at) { return is_sign(p, at, '(') - is_sign(p, at, ')'); }
+
 static bool take_keyword(struct parser *p, const char *name) {
     if (!is_keyword(p, p->at, name)) return false;
     p->at++;
@@ -160,11 +163,47 @@ static bool is_function(const struct parser *p, size_t at) {
     return false;
 }
 
-/* Every token of an expression is on the list. */
-static bool check_expression(const struct parser *p, size_t first, size_t end) {
+/* What may stand before a parenthesis in a subquery. No aggregates, which may turn out to be those of the statement,
+ * and no functions of ours that score: one that is called while the query is awaited would be taken for it. */
+static bool is_call_in_subquery(const struct parser *p, size_t at) {
+    static const char *const words[] = {"AND",    "AS",     "EXISTS",  "FROM",        "IN",    "JOIN",
+                                        "NOT",    "ON",     "OR",      "BY",          "USING", "VALUES",
+                                        "WHERE",  "SELECT", "abs",     "lower",       "upper", "coalesce",
+                                        "ifnull", "tq_f32", "tq_json", "tq_normalize"};
+    for (size_t i = 0; i < TQ_COUNT(words); i++) {
+        if (is_keyword(p, at, words[i])) return true;
+    }
+    return false;
+}
+
+/* (SELECT ...) at `at`: where it closes, or 0. The rest is SQLite's to judge. Not so where a name in double quotes may
+ * be a column of the statement, and with the subquery by itself a text. */
+static size_t subquery_end(const struct parser *p, size_t at, size_t end) {
+    int depth = 1;
+    if (!is_sign(p, at, '(') || !is_keyword(p, at + 1, "SELECT")) return 0;
+    for (at++; at < end; at++) {
+        const struct tq_token *token = &p->tokens[at];
+        depth += nesting(p, at);
+        if (depth == 0) return at;
+        if (is_sign(p, at, ';')) return 0;
+        if (token->kind != TQ_TOKEN_NAME) continue;
+        if (token->quoted && token->text[-1] == '"') return 0;
+        if (is_sign(p, at + 1, '(') && !is_call_in_subquery(p, at)) return 0;
+    }
+    return 0;
+}
+
+/* Every token of an expression is on the list, or in a subquery; `count` of these. */
+static bool check_expression(const struct parser *p, size_t first, size_t end, size_t *count) {
     if (first == end) return false;
     for (size_t at = first; at < end; at++) {
         const struct tq_token *token = &p->tokens[at];
+        size_t close = subquery_end(p, at, end);
+        if (close > 0) {
+            ++*count;
+            at = close;
+            continue;
+        }
         if (token->kind == TQ_TOKEN_SIGN && strchr("+-*/(),.|", token->text[0]) == NULL) return false;
         if (token->kind != TQ_TOKEN_NAME) continue;
         bool called = is_sign(p, at + 1, '('), qualifies = is_sign(p, at + 1, '.');
@@ -193,8 +232,7 @@ static bool split_results(struct parser *p) {
     size_t first = p->at;
     int depth = 0;
     for (; p->at < p->count; p->at++) {
-        if (is_sign(p, p->at, '(')) depth++;
-        if (is_sign(p, p->at, ')')) depth--;
+        depth += nesting(p, p->at);
         bool comma = depth == 0 && is_sign(p, p->at, ','), from = depth == 0 && is_keyword(p, p->at, "FROM");
         if (!comma && !from) continue;
         if (!note_result(p, first, p->at)) return false;
@@ -228,36 +266,56 @@ static size_t vector_column(const struct parser *p, size_t at) {
     return is_name(p, at, p->column) ? 1 : 0;
 }
 
-/* fn(column, literal) or fn(literal, column) and nothing else between `first` and `end`. */
+static bool check_constant(const struct parser *p, size_t first, size_t end) {
+    int depth = 0;
+    size_t subqueries = 0;
+    if (!check_expression(p, first, end, &subqueries) || subqueries > 0) return false;
+    for (size_t at = first; at < end; at++) {
+        depth += nesting(p, at);
+        if (depth == 0 && is_sign(p, at, ',')) return false;
+        if (p->tokens[at].kind == TQ_TOKEN_NAME && !is_sign(p, at + 1, '(')) return false; /* a column */
+    }
+    return true;
+}
+
+static bool is_query(const struct parser *p, size_t first, size_t end, struct tq_recognised *out) {
+    const struct tq_token *token = &p->tokens[first];
+    if (first >= end) return false;
+    out->later = end - first > 1 || (token->kind != TQ_TOKEN_STRING && token->kind != TQ_TOKEN_BLOB);
+    out->query = *token;
+    if (!out->later) return true;
+    size_t close = subquery_end(p, first, end);
+    if (close + 1 != end) return check_constant(p, first, end);
+    const char *text = p->tokens[first + 1].text;
+    out->subquery = (struct tq_token){.text = text, .size = (size_t)(p->tokens[close].text - text)};
+    return true;
+}
+
+/* fn(column, query) or fn(query, column) and nothing else between `first` and `end`. */
 static bool is_call(const struct parser *p, size_t first, size_t end, struct tq_recognised *out) {
-    int function = TQ_FN_COUNT;
+    int function = TQ_FN_COUNT, depth = 0;
     for (int i = 0; i < TQ_FN_COUNT; i++) {
         if (is_keyword(p, first, tq_function_names[i])) function = i;
     }
-    if (function == TQ_FN_COUNT || !is_sign(p, first + 1, '(')) return false;
-    size_t at = first + 2, column = vector_column(p, at), literal = at;
-    if (column > 0) {
-        at += column;
-        literal = at + 1;
-    } else {
-        at++;
+    if (function == TQ_FN_COUNT || !is_sign(p, first + 1, '(') || !is_sign(p, end - 1, ')')) return false;
+    size_t start = first + 2, comma = start, close = end - 1;
+    for (; comma < close && (depth > 0 || !is_sign(p, comma, ',')); comma++) {
+        depth += nesting(p, comma);
+        if (depth < 0) return false;
     }
-    if (!is_sign(p, at, ',')) return false;
-    at++;
-    size_t second = column > 0 ? 1 : vector_column(p, at);
-    if (second == 0 || at + second + 1 != end || !is_sign(p, at + second, ')')) return false;
-    const struct tq_token *query = &p->tokens[literal];
-    if (query->kind != TQ_TOKEN_STRING && query->kind != TQ_TOKEN_BLOB) return false;
+    if (comma == start || comma + 1 >= close) return false;
     out->function = function;
-    out->query = *query;
-    return true;
+    out->argument = vector_column(p, start) == comma - start ? 1 : 0;
+    if (out->argument == 1) return is_query(p, comma + 1, close, out);
+    return vector_column(p, comma + 1) == close - comma - 1 && is_query(p, start, comma, out);
 }
 
 /* Where the term ends: at ASC, DESC, NULLS or LIMIT. */
 static size_t term_end(const struct parser *p, size_t at) {
     static const char *const words[] = {"ASC", "DESC", "NULLS", "LIMIT"};
-    for (; at < p->count; at++) {
-        for (size_t i = 0; i < TQ_COUNT(words); i++) {
+    for (int depth = 0; at < p->count; at++) {
+        depth += nesting(p, at);
+        for (size_t i = 0; i < TQ_COUNT(words) && depth == 0; i++) {
             if (is_keyword(p, at, words[i])) return at;
         }
     }
@@ -303,6 +361,50 @@ static bool take_limit(struct parser *p, struct tq_recognised *out) {
     return take_whole(p, &out->limit);
 }
 
+/* ---- The statement ---- */
+
+/* What users will want to know of a statement that was not recognised; NULL: see how far it got. */
+static const char *plain_reason(const struct parser *p) {
+    static const struct {
+        const char *word, *why;
+    } reasons[] = {{"UNION", "a compound SELECT"},  {"EXCEPT", "a compound SELECT"}, {"INTERSECT", "a compound SELECT"},
+                   {"JOIN", "more than one table"}, {"WHERE", "a WHERE clause"},     {"GROUP", "a GROUP BY clause"},
+                   {"DISTINCT", "SELECT DISTINCT"}};
+    size_t from = p->count, order = p->count, limit = p->count, found = TQ_COUNT(reasons);
+    int depth = 0;
+    if (!is_keyword(p, 0, "SELECT")) return "not a plain SELECT";
+    for (size_t at = 0; at < p->count; at++) {
+        depth += nesting(p, at);
+        if (depth > 0) continue;
+        if (is_keyword(p, at, "FROM")) from = at;
+        if (is_keyword(p, at, "ORDER")) order = at;
+        if (is_keyword(p, at, "LIMIT")) limit = at;
+        if (is_sign(p, at, ',') && from < at && order == p->count && limit == p->count) return "more than one table";
+        for (size_t i = 0; i < found; i++) {
+            if (is_keyword(p, at, reasons[i].word)) found = i;
+        }
+    }
+    if (found < TQ_COUNT(reasons)) return reasons[found].why;
+    if (order == p->count) return "no ORDER BY";
+    return limit == p->count ? "no LIMIT" : NULL;
+}
+
+/* NULL: recognised. Otherwise what was in the way. */
+static const char *parse(struct parser *p, struct tq_recognised *out) {
+    size_t subqueries = 0;
+    if (!take_keyword(p, "SELECT")) return "not a plain SELECT";
+    if (!split_results(p) || !take_table(p, out)) return "FROM is not the table alone, under its own name";
+    for (size_t i = 0; i < p->result_count; i++) {
+        const struct result *result = &p->results[i];
+        if (!check_expression(p, result->first, result->end, &subqueries)) return "a result that is not on the list";
+    }
+    if (!take_order(p, out)) return "ORDER BY is not one tq_ function of the column and a constant, nearest first";
+    if (!take_limit(p, out)) return "LIMIT is not a number";
+    if (subqueries > 0) out->later = true; /* they may read the table, too: the first call tells which cursor is ours */
+    if (is_sign(p, p->at, ';')) p->at++;
+    return p->at == p->count ? NULL : "LIMIT is not a number";
+}
+
 bool tq_recognise(const char *sql, const char *schema, const char *table, const char *column,
                   struct tq_recognised *recognised) {
     struct parser p;
@@ -311,15 +413,13 @@ bool tq_recognise(const char *sql, const char *schema, const char *table, const 
     p.table = table;
     p.column = column;
     p.alias = (struct tq_token){.size = 0};
-    *recognised = (struct tq_recognised){0};
-    if (!tokenize(&p, sql) || !take_keyword(&p, "SELECT")) return false;
-    if (!split_results(&p) || !take_table(&p, recognised)) return false;
-    for (size_t i = 0; i < p.result_count; i++) {
-        if (!check_expression(&p, p.results[i].first, p.results[i].end)) return false;
-    }
-    if (!take_order(&p, recognised) || !take_limit(&p, recognised)) return false;
-    if (is_sign(&p, p.at, ';')) p.at++;
-    return p.at == p.count;
+    *recognised = (struct tq_recognised){.why = "a long statement"};
+    if (!tokenize(&p, sql)) return false;
+    recognised->why = parse(&p, recognised);
+    if (recognised->why == NULL) return true;
+    const char *plain = plain_reason(&p);
+    if (plain != NULL) recognised->why = plain;
+    return false;
 }
 
 uint64_t tq_limit_hint(const char *sql) {

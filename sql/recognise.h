@@ -3,12 +3,15 @@
  *     SELECT <results> FROM [schema.]table [[AS] alias]
  *     ORDER BY <near> [ASC|DESC] [NULLS FIRST|LAST] LIMIT n [OFFSET m | , m] [;]
  *
- *   near     fn(column, literal) or fn(literal, column); fn is tq_ip or tq_cosine (DESC), or tq_l2 or tq_distance
+ *   near     fn(column, query) or fn(query, column); fn is tq_ip or tq_cosine (DESC), or tq_l2 or tq_distance
  *            (ASC). Or a result's alias or number that stands for such a call
- *   results  *, columns of the table, literals, arithmetic on them, and calls of tq_ functions, round, length, typeof
+ *   query    a literal, tq_f32() and the like of literals, or (SELECT ...), of which the caller must find out whether
+ *            it can be prepared by itself: then it refers to nothing outside of it
+ *   results  *, columns of the table, literals, arithmetic on them, calls of tq_ functions, round, length, typeof, and
+ *            (SELECT ...) without aggregates
  *
- * Whatever is not on this list is not recognised: aggregates, windows, DISTINCT, subqueries, joins, WHERE, unknown
- * names. Parameters must be replaced by their values before (sqlite3_expanded_sql). */
+ * Whatever is not on this list is not recognised: aggregates, windows, DISTINCT, other subqueries, joins, WHERE,
+ * unknown names. Parameters must be replaced by their values before (sqlite3_expanded_sql). */
 #ifndef TQ_RECOGNISE_H
 #define TQ_RECOGNISE_H
 
@@ -26,10 +29,14 @@ struct tq_token {
 };
 
 struct tq_recognised {
-    int function;          /* enum tq_function */
-    bool qualified;        /* the table's name has its schema before it */
-    struct tq_token query; /* STRING (JSON) or BLOB (hexadecimal) */
+    int function;             /* enum tq_function */
+    int argument;             /* 0, 1: which one is the query */
+    bool qualified;           /* the table's name has its schema before it */
+    bool later;               /* the query is known when the function is called */
+    struct tq_token query;    /* unless later: STRING (JSON) or BLOB (hexadecimal) */
+    struct tq_token subquery; /* later: its text, without parentheses; size 0 if it is none */
     uint64_t limit, offset;
+    const char *why; /* not recognised: what was in the way */
 };
 
 bool tq_recognise(const char *sql, const char *schema, const char *table, const char *column,

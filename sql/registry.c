@@ -35,7 +35,7 @@ enum tq_status tq_sql_fail(sqlite3 *db, int rc, const char *doing) {
     case SQLITE_CORRUPT: status = TQ_CORRUPT; break;
     default: break;
     }
-    return tq_fail(status, "%s: %s", doing, sqlite3_errmsg(db));
+    return tq_fail(status, "%s%s%s", doing == NULL ? "" : doing, doing == NULL ? "" : ": ", sqlite3_errmsg(db));
 }
 
 enum tq_status tq_sql_execf(sqlite3 *db, const char *doing, const char *format, ...) {

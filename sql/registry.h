@@ -17,14 +17,22 @@ enum tq_order_by { TQ_ORDER_EXACT, TQ_ORDER_APPROXIMATE, TQ_ORDER_SCAN };
 
 /* What tq_explain() tells of the last query. */
 struct tq_sql_last {
-    uint64_t serial; /* of the cursor it is about */
+    struct tq_sql_cursor *cursor; /* that it is about; NULL once that is closed */
     char *table;
     const char *path;
-    const char *why; /* a recognised shape that was not taken; NULL otherwise */
+    const char *why; /* of a scan: why it is one */
     uint64_t returned;
     uint64_t searches;
     uint64_t k;
     struct tq_search_stats stats;
+};
+
+/* A scan that becomes a search with its second row: by then the function has been called with the query. */
+struct tq_sql_waiting {
+    struct tq_sql_cursor *cursor; /* NULL: none waits */
+    int function, argument;       /* enum tq_function; which argument is the query */
+    uint64_t rows;                /* that are asked for */
+    bool heard, spoiled;          /* spoiled: not a vector of the table's, or not always the same */
 };
 
 struct tq_sql {
@@ -35,6 +43,7 @@ struct tq_sql {
     enum tq_order_by order_by;
     struct tq_search_options options;
     struct tq_sql_last last;
+    struct tq_sql_waiting waiting;
     char *notice; /* of a folder that was renamed */
 };
 
@@ -114,7 +123,7 @@ enum tq_status tq_sql_prepare(struct tq_sql_table *table, enum tq_sql_statement 
 /* Run one and reset it: *value is column 0 of its row, *found whether there was one. Both may be NULL. */
 enum tq_status tq_sql_step(struct tq_sql_table *table, enum tq_sql_statement which, int64_t id, bool *found,
                            int64_t *value);
-/* TQ_BUSY and the like from a result code of SQLite on our own statements, with its text. */
+/* TQ_BUSY and the like from a result code of SQLite on our own statements, with its text; doing: what, or NULL. */
 enum tq_status tq_sql_fail(sqlite3 *db, int rc, const char *doing);
 
 /* printf with SQLite's %w and %q, run at once. */

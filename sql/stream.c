@@ -2,7 +2,11 @@
  *
  * The first search is for as many rows as LIMIT or k ask for, or FIRST; when they are used up, for eight times as many.
  * A later search goes on behind the last row that was handed out, by score and then id: a row that the first had missed
- * (that is what `confidence` permits) stays missed, so that the order holds and no row comes twice. */
+ * (that is what `confidence` permits) stays missed, so that the order holds and no row comes twice.
+ *
+ * score > x and distance < x end the stream with the first row that fails them, since all later ones do, too. Equal
+ * rows and everything else that is in doubt are left to SQLite, which compares again. */
+#include <math.h>
 #include <string.h>
 
 #include "sql/recognise.h"
@@ -21,7 +25,8 @@ static enum tq_status read_query(struct tq_sql_cursor *cursor, sqlite3_value *va
     enum tq_status status = tq_value_vector(value, &floats, &vector, &got);
     if (status == TQ_OK && got != dim) {
         tq_value_describe(value, got, text);
-        status = tq_fail(TQ_MISUSE, "%s.%s has %u dimensions, the query has %s", table->name, table->column, dim, text);
+        status = tq_fail(TQ_MISUSE, "%s.%s has %u dimension%s, the query has %s", table->name, table->column, dim,
+                         dim == 1 ? "" : "s", text);
     } else if (status == TQ_OK) {
         status = tq_vector_check_finite(vector, got);
         if (cursor->query == NULL) cursor->query = tq_alloc_array(dim, sizeof(float));
@@ -44,6 +49,24 @@ static enum tq_status read_k(sqlite3_value *value, uint64_t *most) {
     if (k < 0) return tq_fail(TQ_MISUSE, "k is %lld; it must be 0 or more", (long long)k);
     *most = (uint64_t)k;
     return TQ_OK;
+}
+
+/* The x of `score > x`, -x of `distance < x`; -INFINITY: nothing is sure to fail, INFINITY: everything is. As SQLite
+ * compares: nothing with NULL, and numbers are less than text and blobs. */
+static double read_bar(sqlite3_value *value, bool less_than) {
+    enum { WHOLE = 53 }; /* bits of a whole number that is surely the same as a double */
+    double sign = less_than ? -1 : 1;
+    if (value == NULL) return -INFINITY;
+    switch (sqlite3_value_numeric_type(value)) {
+    case SQLITE_INTEGER: {
+        sqlite3_int64 number = sqlite3_value_int64(value);
+        bool whole = number < (1LL << WHOLE) && number > -(1LL << WHOLE);
+        return whole ? sign * (double)number : -INFINITY;
+    }
+    case SQLITE_FLOAT: return sign * sqlite3_value_double(value);
+    case SQLITE_NULL: return INFINITY;
+    default: return less_than ? -INFINITY : INFINITY;
+    }
 }
 
 /* LIMIT + OFFSET, which SQLite tells where it can. Where it does not (before 3.41 never beside MATCH), the statement's
@@ -78,7 +101,7 @@ static enum tq_status search(struct tq_sql_cursor *cursor, size_t k) {
                             &sql->options, cursor->hits, &cursor->hit_count, &stats));
     cursor->asked = k;
     cursor->hit_at = 0;
-    if (sql->last.serial == cursor->serial) {
+    if (sql->last.cursor == cursor) {
         sql->last.searches++;
         sql->last.k = k;
         sql->last.stats.rows += stats.rows;
@@ -97,6 +120,8 @@ enum tq_status tq_stream_begin(struct tq_sql_cursor *cursor, const struct tq_str
     cursor->asked = 0;
     TQ_TRY(read_query(cursor, arguments->query));
     TQ_TRY(read_k(arguments->k, &cursor->most));
+    cursor->least_score = read_bar(arguments->score, false);
+    cursor->most_distance = -read_bar(arguments->distance, true);
     TQ_TRY(tq_table_view(cursor->table->access->table, &view));
     cursor->table->rows_seen = view.live;
     uint64_t k = cursor->most != UINT64_MAX ? cursor->most : first_guess(cursor, arguments);
@@ -129,11 +154,14 @@ static enum tq_status extend(struct tq_sql_cursor *cursor) {
 enum tq_status tq_stream_next(struct tq_sql_cursor *cursor) {
     bool more = cursor->emitted < cursor->most;
     if (more && cursor->hit_at == cursor->hit_count) TQ_TRY(extend(cursor));
-    if (!more || cursor->hit_at == cursor->hit_count) {
+    more = more && cursor->hit_at < cursor->hit_count;
+    const struct tq_hit *next = &cursor->hits[cursor->hit_at];
+    if (!more || next->score < cursor->least_score || next->distance > cursor->most_distance) {
         cursor->eof = true;
         return TQ_OK;
     }
-    cursor->last = cursor->hits[cursor->hit_at++];
+    cursor->last = *next;
+    cursor->hit_at++;
     cursor->emitted++;
     cursor->id = cursor->last.id;
     cursor->score = cursor->last.score;

@@ -6,11 +6,12 @@
 #include "sql/tq_sqlite.h"
 #include "src/base/alloc.h"
 
-/* The table is named once: messages about a column begin with "words.embedding". */
+/* The table is named once: messages about a column begin with "words.embedding". Nor need it be to who creates it:
+ * name is NULL. */
 static int fail(char **error, const char *name, enum tq_status status) {
     const char *text = tq_message();
-    size_t length = strlen(name);
-    bool named = strncmp(text, name, length) == 0 && text[length] == '.';
+    size_t length = name == NULL ? 0 : strlen(name);
+    bool named = name == NULL || (strncmp(text, name, length) == 0 && text[length] == '.');
     sqlite3_free(*error);
     *error = named ? sqlite3_mprintf("tq: %s", text) : sqlite3_mprintf("tq: %s: %s", name, text);
     return tq_sql_code(status);
@@ -20,11 +21,12 @@ int tq_vtab_fail(sqlite3_vtab *vtab, enum tq_status status) {
     return fail(&vtab->zErrMsg, ((struct tq_vtab *)vtab)->table->name, status);
 }
 
-/* What SQLite is told of the columns. */
-static int declare(sqlite3 *db, const char *name, const char *column) {
-    char *text = sqlite3_mprintf("CREATE TABLE x(\"%w\" BLOB, \"%w\" HIDDEN, k INTEGER HIDDEN, score REAL HIDDEN,"
-                                 " distance REAL HIDDEN)",
-                                 column, name);
+/* What SQLite is told of the columns. The vector's type shows its dimension, and has the affinity of BLOB because that
+ * word is in it: FLOAT[100] alone would have that of REAL, and VECTOR(100) that of NUMERIC. */
+static int declare(sqlite3 *db, const char *name, const struct tq_declaration *declaration) {
+    char *text = sqlite3_mprintf("CREATE TABLE x(\"%w\" FLOAT[%u] BLOB, \"%w\" HIDDEN, k INTEGER HIDDEN,"
+                                 " score REAL HIDDEN, distance REAL HIDDEN)",
+                                 declaration->column, (unsigned)declaration->options.dim, name);
     int rc = text == NULL ? SQLITE_NOMEM : sqlite3_declare_vtab(db, text);
     sqlite3_free(text);
     if (rc == SQLITE_OK) rc = sqlite3_vtab_config(db, SQLITE_VTAB_CONSTRAINT_SUPPORT, 1);
@@ -57,16 +59,16 @@ static enum tq_status create_index(struct tq_sql_table *table, const struct tq_d
 /* arguments: module, schema, table, then those of USING tq(...). */
 static int make(sqlite3 *db, struct tq_sql *sql, int count, const char *const *arguments, bool create,
                 sqlite3_vtab **vtab, char **error) {
-    const char *schema = arguments[1], *name = arguments[2];
+    const char *schema = arguments[1], *name = arguments[2], *teller = create ? NULL : name;
     struct tq_declaration declaration;
     enum tq_status status = tq_declaration_read(count - 3, arguments + 3, &declaration);
-    if (status != TQ_OK) return fail(error, name, status);
+    if (status != TQ_OK) return fail(error, teller, status);
     struct tq_vtab *made = sqlite3_malloc64(sizeof *made);
     if (made == NULL) return SQLITE_NOMEM;
     *made = (struct tq_vtab){0};
     status = tq_sql_table_acquire(sql, schema, name, declaration.column, create, &made->table);
     if (status == TQ_OK && create) status = create_index(made->table, &declaration);
-    int rc = status == TQ_OK ? declare(db, name, declaration.column) : fail(error, name, status);
+    int rc = status == TQ_OK ? declare(db, name, &declaration) : fail(error, teller, status);
     if (rc != SQLITE_OK) {
         tq_sql_table_release(made->table);
         sqlite3_free(made);

@@ -35,11 +35,13 @@ enum tq_status tq_declaration_read(int count, const char *const *arguments, stru
 enum tq_plan {
     TQ_PLAN_SCAN = 0,  /* all rows, in any order; no argument */
     TQ_PLAN_ROWID = 1, /* argv: rowid */
-    TQ_PLAN_MATCH = 2, /* by score, best first; argv: query [, k] [, limit] [, offset] as flags say */
+    TQ_PLAN_MATCH = 2, /* by score, best first; argv: query, and what the flags say, in their order */
     TQ_PLAN_MASK = 3,
-    TQ_PLAN_K = 4,      /* argv has k: no more than k rows */
-    TQ_PLAN_LIMIT = 8,  /* argv has LIMIT: how many rows will be asked for, if all of them pass. A hint only */
-    TQ_PLAN_OFFSET = 16 /* likewise */
+    TQ_PLAN_K = 4,        /* argv has k: no more than k rows */
+    TQ_PLAN_LIMIT = 8,    /* argv has LIMIT: how many rows will be asked for, if all of them pass. A hint only */
+    TQ_PLAN_OFFSET = 16,  /* likewise */
+    TQ_PLAN_SCORE = 32,   /* argv has the x of score > x or score >= x: SQLite drops rows, we stop at the first such */
+    TQ_PLAN_DISTANCE = 64 /* likewise of distance < x or distance <= x */
 };
 int tq_vtab_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info);
 
@@ -59,7 +61,6 @@ struct tq_sql_cursor {
     sqlite3_vtab_cursor base;
     struct tq_sql_table *table;
     struct tq_sql_cursor *next; /* of the table's */
-    uint64_t serial;            /* whether tq_explain() is about this one */
     enum tq_source source;
     bool eof;
 
@@ -90,6 +91,7 @@ struct tq_sql_cursor {
     size_t hit_capacity, hit_count, hit_at;
     size_t asked; /* the last search's k */
     uint64_t most, emitted;
+    double least_score, most_distance; /* what SQLite will let pass: the first row that it will not ends the stream */
     struct tq_hit last;
 
     struct tq_env_reader *pin;
@@ -120,7 +122,7 @@ enum tq_status tq_scan_to_ids(struct tq_sql_cursor *cursor);
 /* ---- stream.c ---- */
 
 struct tq_stream_arguments {
-    sqlite3_value *query, *k, *limit, *offset; /* NULL: not given */
+    sqlite3_value *query, *k, *limit, *offset, *score, *distance; /* NULL: not given */
 };
 enum tq_status tq_stream_begin(struct tq_sql_cursor *cursor, const struct tq_stream_arguments *arguments);
 enum tq_status tq_stream_next(struct tq_sql_cursor *cursor);
@@ -130,6 +132,8 @@ enum tq_status tq_stream_next(struct tq_sql_cursor *cursor);
 /* If the running statement has that shape, fill the cursor with the ids of the rows that may be among the first n, in
  * the order of a scan; *taken tells. Whatever is in doubt is left to a scan. */
 enum tq_status tq_nearest_begin(struct tq_sql_cursor *cursor, bool *taken);
+/* Before the second row of a scan: fill the cursor likewise with the other rows, if it has waited for its query. */
+enum tq_status tq_nearest_settle(struct tq_sql_cursor *cursor);
 /* The statement from within which we are called, if no other is running; else NULL. */
 sqlite3_stmt *tq_running_statement(sqlite3 *db);
 

@@ -44,7 +44,8 @@ static enum tq_status read_vector(const struct tq_sql_table *table, sqlite3_valu
     enum tq_status status = tq_value_vector(value, &change->floats, &change->vector, &got);
     if (status == TQ_OK && got != dim) {
         tq_value_describe(value, got, text);
-        return tq_fail(TQ_MISUSE, "%s.%s has %u dimensions, the value has %s", table->name, table->column, dim, text);
+        return tq_fail(TQ_MISUSE, "%s.%s has %u dimension%s, the value has %s", table->name, table->column, dim,
+                       dim == 1 ? "" : "s", text);
     }
     if (status == TQ_OK) status = tq_vector_check_finite(change->vector, got);
     if (status != TQ_MISUSE) return status;

@@ -195,7 +195,8 @@ struct tq_search_stats {
  *
  * The answer does not depend on insertion order, segments, threads or instruction set.
  * Error    at confidence z a true neighbour is missed with about the probability that a normal variable exceeds z,
- *          at most some three times that (a row passes three bounds); with TQ_EXACT never. With TQ_ROWS_NONE scores are estimates and never proved.
+ *          at most some three times that (a row passes three bounds); with TQ_EXACT never. With TQ_ROWS_NONE
+ *          scores are estimates and never proved.
  * Returns  TQ_OK; TQ_MISUSE; TQ_NOMEM; TQ_CORRUPT a page failed its checksum; TQ_IO
  * Source   the bound: RaBitQ (2405.12497) section 3.2; docs/decisions/0003 */
 TQ_API enum tq_status tq_search(tq_index *index, const float *queries, size_t query_count, int64_t k,

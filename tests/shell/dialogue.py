@@ -59,10 +59,14 @@ class Terminal:
         self.wait(prompt)
         return match
 
-    def end(self):
+    def end(self, key=""):
+        """Wait for the end. A key typed while the line editor takes over the terminal may be lost: type it again."""
         until = time.monotonic() + SECONDS
-        while self.read(until):
-            pass
+        while time.monotonic() < until:
+            if key:
+                self.type(key)
+            if select.select([self.fd], [], [], 1)[0] and not self.read(until):
+                break
         os.close(self.fd)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
@@ -126,8 +130,7 @@ def main():
 
         shell = Terminal([program], environment)
         shell.wait(r"tq> $")
-        shell.type(CTRL_D)
-        assert shell.end() == 0
+        assert shell.end(CTRL_D) == 0
     print("dialogue: ok, %s" % ("with history" if edits else "without libedit"))
 
 

@@ -3,6 +3,11 @@ CREATE VIRTUAL TABLE words USING tq(embedding FLOAT[4], bits=4, metric=cosine, r
 INSERT INTO words(rowid, embedding) VALUES (1, '[1, 0, 0, 0]'), (2, x'cdcc6c3fcdcccc3d0000000000000000'), (3, '[0,1,0,0]'),
   (4, NULL), (5, tq_f32('[-1, 0, 0, 0.5]'));
 SELECT rowid, hex(embedding), typeof(embedding) FROM words ORDER BY rowid;
+SELECT name, type FROM pragma_table_info('words');
+CREATE TEMP TABLE copied AS SELECT rowid AS id, embedding FROM words;
+SELECT sql FROM temp.sqlite_master WHERE name = 'copied';
+SELECT count(*) FROM words JOIN copied ON id = words.rowid WHERE words.embedding = copied.embedding;
+SELECT count(*) FROM words WHERE embedding IN (x'0000803f000000000000000000000000', '1', 1) OR embedding = '1' OR embedding < 'x';
 SELECT '-- by rowid';
 SELECT tq_json(embedding) FROM words WHERE rowid = 5;
 SELECT count(*) FROM words WHERE rowid = '5';

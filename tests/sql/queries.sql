@@ -23,6 +23,26 @@ SELECT rowid FROM words WHERE embedding MATCH '[1,1]' AND rowid % 10 = 0 ORDER B
 SELECT rowid FROM words WHERE embedding MATCH '[1,1]' AND score < 0.9 ORDER BY score DESC LIMIT 2;
 SELECT count(*) FROM words WHERE embedding MATCH '[1,1]' AND distance < 0.01;
 SELECT rowid, tq_json(embedding) FROM words WHERE embedding MATCH '[1,1]' AND rowid = 50;
+SELECT '-- a bar ends the search';
+SELECT count(*), min(score) >= 0.75 FROM words WHERE embedding MATCH '[1,1]' AND score > 0.75;
+SELECT json_extract(tq_explain(), '$.returned');
+SELECT count(*) FROM words WHERE embedding MATCH '[1,1]' AND score > 0.99999;
+SELECT tq_explain() LIKE '%"returned":1,%';
+SELECT count(*) FROM words WHERE embedding MATCH '[1,1]' AND score >= (SELECT score FROM words('[1,1]') WHERE rowid = 40);
+SELECT count(*) FROM words WHERE embedding MATCH '[1,1]' AND score > (SELECT score FROM words('[1,1]') WHERE rowid = 40);
+SELECT count(*) FROM words WHERE embedding MATCH '[1,1]' AND distance <= (SELECT distance FROM words('[1,1]') WHERE rowid = 40);
+SELECT count(*) FROM words WHERE embedding MATCH '[1,1]' AND distance < '0.01' AND score > 0.5 AND score < 0.9999;
+SELECT count(*), (SELECT count(*) FROM words('[1,1]') WHERE score + 0 BETWEEN 0.8 AND 0.9) FROM words('[1,1]')
+  WHERE score BETWEEN 0.8 AND 0.9;
+SELECT (SELECT count(*) FROM words('[1,1]') WHERE score > NULL), (SELECT count(*) FROM words('[1,1]') WHERE distance < NULL),
+  (SELECT count(*) FROM words('[1,1]') WHERE score > 'x'), (SELECT count(*) FROM words('[1,1]') WHERE distance < 'x'),
+  (SELECT count(*) FROM words('[1,1]') WHERE score >= x'00'), (SELECT count(*) FROM words('[1,1]') WHERE distance <= x'00');
+SELECT (SELECT count(*) FROM words('[1,1]') WHERE +score > 'x'), (SELECT count(*) FROM words('[1,1]') WHERE +distance < 'x');
+SELECT (SELECT count(*) FROM words('[1,1]') WHERE score > -9223372036854775807), (SELECT count(*) FROM words('[1,1]')
+  WHERE distance < 9223372036854775807), (SELECT count(*) FROM words('[1,1]', 5) WHERE score > 0), (SELECT count(*)
+  FROM words('[1,1]', 5) WHERE score > 1);
+SELECT count(*) FROM names LEFT JOIN words ON embedding MATCH '[1,1]' AND words.rowid = id AND score > 0.999 WHERE id < 60;
+SELECT count(*) FROM words WHERE score > 0.5;
 SELECT '-- joins';
 SELECT name FROM words('[1,1]') AS w JOIN names ON id = w.rowid WHERE lang = 'en' ORDER BY score DESC LIMIT 3;
 SELECT name FROM names JOIN words AS w ON id = w.rowid WHERE w.embedding MATCH '[0,1]' AND lang = 'de' ORDER BY w.score DESC
@@ -59,6 +79,38 @@ SELECT tq_config('order_by', 'approximate');
 SELECT rowid FROM words ORDER BY tq_cosine(embedding, '[1,1]') DESC LIMIT 3;
 SELECT json_extract(tq_explain(), '$.path');
 SELECT tq_config('order_by', 'exact');
+SELECT '-- the query by a subquery, and why not';
+CREATE TABLE q(id INTEGER PRIMARY KEY, e);
+INSERT INTO q VALUES (1, '[1,1]'), (2, '[1]');
+SELECT rowid FROM words ORDER BY tq_cosine(embedding, (SELECT embedding FROM words WHERE rowid = 5)) DESC LIMIT 3;
+SELECT json_extract(tq_explain(), '$.path');
+SELECT rowid, round(tq_cosine(embedding, (SELECT e FROM q LIMIT 1)), 3) FROM words ORDER BY tq_cosine(embedding, (SELECT e FROM q LIMIT 1)) DESC LIMIT 2;
+SELECT json_extract(tq_explain(), '$.path');
+SELECT rowid, tq_l2((SELECT e FROM q WHERE id = 1), w.embedding) AS s FROM words w WHERE w.rowid <> 1000 ORDER BY s LIMIT 1;
+SELECT json_extract(tq_explain(), '$.why');
+SELECT rowid, tq_ip(w.embedding, tq_f32('[1,1]')) AS s FROM words w ORDER BY s DESC LIMIT 1;
+SELECT json_extract(tq_explain(), '$.path');
+SELECT rowid FROM words ORDER BY tq_cosine(embedding, (SELECT e FROM q WHERE id = 2)) DESC LIMIT 2;
+SELECT rowid FROM words ORDER BY tq_cosine(embedding, (SELECT e FROM q WHERE id = 3)) DESC LIMIT 2;
+SELECT json_extract(tq_explain(), '$.why');
+SELECT rowid FROM words ORDER BY tq_cosine(embedding, (SELECT x.embedding FROM words AS x WHERE x.rowid = 101 - words.rowid)) DESC LIMIT 1;
+SELECT json_extract(tq_explain(), '$.why');
+SELECT count(*) FROM words;
+SELECT json_extract(tq_explain(), '$.why');
+SELECT rowid FROM words ORDER BY tq_cosine(embedding, '[1,0]') DESC LIMIT 2 + 1;
+SELECT json_extract(tq_explain(), '$.why');
+SELECT count(*) FROM (SELECT rowid FROM words ORDER BY tq_cosine(embedding, '[1,0]') DESC);
+SELECT json_extract(tq_explain(), '$.why');
+SELECT name FROM words, names WHERE id = words.rowid ORDER BY tq_cosine(embedding, '[1,0]') DESC LIMIT 1;
+SELECT json_extract(tq_explain(), '$.why');
+SELECT rowid, (SELECT name FROM names WHERE id = w.rowid) FROM words AS w ORDER BY tq_cosine(embedding, '[1,0]') DESC LIMIT 2;
+SELECT json_extract(tq_explain(), '$.path');
+SELECT rowid, (SELECT max(w.rowid)) FROM words AS w ORDER BY tq_cosine(embedding, '[0,1]') DESC LIMIT 2;
+SELECT json_extract(tq_explain(), '$.why');
+SELECT rowid, (SELECT tq_json(w.embedding) FROM words AS w WHERE w.rowid = words.rowid) FROM words('[1,0]', 2);
+SELECT json_extract(tq_explain(), '$.path'), json_extract(tq_explain(), '$.returned');
+SELECT count(b.rowid) FROM names JOIN words AS b ON b.embedding MATCH '[1,1]' AND k = 2 AND name <> score WHERE id < 4;
+SELECT json_extract(tq_explain(), '$.path'), json_extract(tq_explain(), '$.returned');
 SELECT '-- a view, a view that hides the table, a trigger';
 CREATE VIEW even AS SELECT rowid AS id, embedding FROM words WHERE rowid % 2 = 0;
 SELECT id FROM even ORDER BY tq_cosine(embedding, '[51,49]') DESC LIMIT 2;

@@ -159,38 +159,47 @@ static const char *pick(uint64_t *state, const char *const *words, size_t count)
 static char *make_statement(uint64_t seed, const struct differ *t) {
     uint64_t at = seed;
     const char *function = PICK("tq_ip", "tq_cosine", "tq_l2", "tq_distance", "TQ_Distance", "tq_cosine", "tq_l2");
-    const char *own = strcmp(t->metric, "l2") == 0 ? "tq_l2" : strcmp(t->metric, "ip") == 0 ? "tq_ip" : "tq_cosine";
-    if (tq_rng_at(seed, 9, 0) % 3 != 0) function = own;
     bool similar = strstr(function, "ip") != NULL || strstr(function, "cos") != NULL;
     const char *alias = PICK("", "", "", "AS t", "w", "\"w w\"");
     const char *prefix = alias[0] == 0 ? PICK("", "", t->table) : "";
-    char column[40], call[200];
+    const char *asked = PICK("?1", "?1", "(SELECT e FROM q)", "(select v from %s where rowid = 5)", "tq_f32(?1)",
+                             "(SELECT v FROM %s LIMIT 1)", "(SELECT b.v FROM %s AS b WHERE b.rowid = %s.rowid + 1)",
+                             "(SELECT v FROM %s AS n WHERE v NOT NULL AND \"rowid\" > 9)", "(SELECT NULL)",
+                             "(SELECT coalesce(e, 'x') FROM q)", "(SELECT v FROM %s ORDER BY v LIMIT 1 OFFSET 3)",
+                             "(SELECT v FROM %s ORDER BY random() LIMIT 0)", "(SELECT v FROM %s(?1) LIMIT 1)");
+    char column[40], text[100], call[300];
+    sqlite3_snprintf(sizeof text, text, asked, t->table, alias[0] == 0 ? t->table : "t");
     sqlite3_snprintf(sizeof column, column, "%s%s%s", prefix, prefix[0] == 0 ? "" : ".",
                      PICK("v", "v", "\"v\"", "[V]"));
     if (at % 5 == 0)
-        sqlite3_snprintf(sizeof call, call, "%s(?1, %s)", function, column);
+        sqlite3_snprintf(sizeof call, call, "%s(%s, %s)", function, text, column);
     else
-        sqlite3_snprintf(sizeof call, call, "%s( %s ,?1)", function, column);
+        sqlite3_snprintf(sizeof call, call, "%s( %s ,%s)", function, column, text);
     const char *direction = similar ? PICK("DESC", "desc", "DESC", "DESC NULLS LAST", "DESC NULLS FIRST", "")
                                     : PICK("", "ASC", "", "NULLS LAST", "ASC NULLS FIRST", "DESC");
     bool plain = tq_rng_at(seed, 9, 1) % 3 != 0; /* else anything may come */
     const char *order = plain ? PICK("%s", "s", "S", "2")
                               : PICK("%s", "s", "2", "-s", "%s + 0", "s, rowid", "rowid, s");
-    char term[220];
+    char term[320];
     sqlite3_snprintf(sizeof term, term, order, call);
     const char *where = plain ? "" : PICK("", "", "WHERE rowid % 3 = 1", "WHERE v IS NOT NULL");
     const char *head = plain ? PICK("SELECT", "select /* x */") : PICK("SELECT", "SELECT DISTINCT", "SELECT ALL");
-    const char *more = plain ? PICK("", ", round(1.5e0)", ", length(v)", ", tq_dim(v) AS d")
+    const char *more = plain ? PICK("", ", round(1.5e0)", ", length(v)", ", tq_dim(v) AS d",
+                                    ", tq_ip(v, (SELECT v FROM %s LIMIT 1))", ", (SELECT count(*) FROM %s)",
+                                    ", (SELECT length(v) FROM %s LIMIT 1)",
+                                    ", (SELECT x.v FROM %s AS x WHERE x.v IN (v) LIMIT 1)")
                              : PICK("", ", max(1, 2)", ", count(*) OVER ()", ", (SELECT 1)", ", 1 = 1");
+    char results[80];
+    sqlite3_snprintf(sizeof results, results, more, t->table);
     const char *limit = plain ? PICK("1", "3", "10", "25", "100", "2000", "7") : PICK("5", "0", "-1", "4 + 4");
     const char *offset = PICK("", "", "", " OFFSET 0", " OFFSET 5", " OFFSET 60", " -- end", ";");
-    return sqlite3_mprintf("%s rowid, %s AS s%s FROM %s%s %s %s ORDER BY %s %s LIMIT %s%s", head, call, more,
+    return sqlite3_mprintf("%s rowid, %s AS s%s FROM %s%s %s %s ORDER BY %s %s LIMIT %s%s", head, call, results,
                            at % 3 == 0 && alias[0] == 0 && prefix[0] == 0 ? "main." : "", t->table, alias, where, term,
                            direction, limit, offset);
 }
 
 static bool was_recognised(sqlite3 *db) {
-    char *path = query(db, "SELECT tq_explain() LIKE '%recognised%'", NULL, 0);
+    char *path = query(db, "SELECT tq_explain() LIKE '%\"path\":\"recognised\"%'", NULL, 0);
     bool yes = strcmp(path, "1\n") == 0;
     sqlite3_free(path);
     return yes;
@@ -199,9 +208,10 @@ static bool was_recognised(sqlite3 *db) {
 static void test_recognised_equals_scan(void **state) {
     struct scratch *s = *state;
     size_t count = sizeof tables / sizeof tables[0];
-    int recognised = 0;
+    int recognised = 0, subqueries = 0, lookups = 0;
     float vector[600];
     for (size_t i = 0; i < count; i++) fill(s->db, &tables[i], i);
+    exec(s->db, "CREATE TABLE q(e)");
     for (int i = 0; i < statements_wanted; i++) {
         const struct differ *t = &tables[tq_rng_at(1, 5, (uint64_t)i) % count];
         uint64_t kind = tq_rng_at(1, 6, (uint64_t)i) % 20;
@@ -210,10 +220,15 @@ static void test_recognised_equals_scan(void **state) {
         if (kind > 14) {
             for (uint32_t j = 0; j < t->dim; j++) vector[j] = (float)(int)(vector[j] * 2);
         }
+        exec(s->db, "DELETE FROM q");
+        sqlite3_free(query(s->db, "INSERT INTO q VALUES (?1)", vector, t->dim));
         char *sql = make_statement((uint64_t)i, t);
         exec(s->db, "SELECT tq_config('order_by', 'exact')");
         char *fast = query(s->db, sql, vector, t->dim);
-        recognised += was_recognised(s->db);
+        bool taken = was_recognised(s->db);
+        recognised += taken;
+        subqueries += taken && strstr(sql, "(SELECT e FROM q)") != NULL;
+        lookups += taken && strstr(sql, "where rowid = 5") != NULL;
         exec(s->db, "SELECT tq_config('order_by', 'scan')");
         char *right = query(s->db, sql, vector, t->dim);
         assert_false(was_recognised(s->db));
@@ -222,7 +237,10 @@ static void test_recognised_equals_scan(void **state) {
         sqlite3_free(right);
         sqlite3_free(sql);
     }
-    if (recognised < statements_wanted / 5) fail_msg("only %d of %d were recognised", recognised, statements_wanted);
+    if (recognised < statements_wanted / 5 || subqueries < statements_wanted / 50 || lookups < statements_wanted / 50) {
+        fail_msg("of %d only %d were recognised, %d and %d of them with a subquery", statements_wanted, recognised,
+                 subqueries, lookups);
+    }
 }
 
 /* ---- The grammar by itself ---- */
@@ -230,6 +248,42 @@ static void test_recognised_equals_scan(void **state) {
 static bool seen(const char *sql) {
     struct tq_recognised out;
     return tq_recognise(sql, "main", "words", "embedding", &out);
+}
+
+static void check_grammar(const char *const *yes, size_t yes_count, const char *const *no, size_t no_count) {
+    for (size_t i = 0; i < yes_count; i++) {
+        if (!seen(yes[i])) fail_msg("not recognised: %s", yes[i]);
+    }
+    for (size_t i = 0; i < no_count; i++) {
+        if (seen(no[i])) fail_msg("recognised: %s", no[i]);
+    }
+}
+
+static void test_grammar_of_queries(void **state) {
+    (void)state;
+    static const char *const yes[] = {
+        "SELECT rowid FROM words ORDER BY tq_l2(embedding, (SELECT e FROM q WHERE n IN (1, 2) LIMIT 1)) LIMIT 10",
+        "SELECT tq_l2((SELECT upper(e) FROM q), w.embedding) s, (SELECT 1) FROM words w ORDER BY s LIMIT 10",
+        "SELECT rowid FROM words ORDER BY tq_l2(tq_normalize('[1]'), embedding) LIMIT 10",
+    };
+    static const char *const no[] = {
+        "SELECT (SELECT max(words.rowid)) FROM words ORDER BY tq_ip(embedding, x'00') DESC LIMIT 10",
+        "SELECT tq_ip(embedding, (SELECT max(words.rowid))) FROM words ORDER BY tq_ip(embedding, x'00') DESC LIMIT 10",
+        "SELECT rowid FROM words ORDER BY tq_l2(embedding, (SELECT \"e\" FROM q)) LIMIT 10",
+        "SELECT rowid FROM words ORDER BY tq_l2(embedding, (SELECT e FROM q ORDER BY random())) LIMIT 10",
+        "SELECT rowid FROM words ORDER BY tq_l2(embedding, (SELECT e FROM q ORDER BY tq_l2(e, '[1]'))) LIMIT 10",
+        "SELECT rowid FROM words ORDER BY tq_l2(embedding, (SELECT e FROM q) || (SELECT e FROM q)) LIMIT 10",
+        "SELECT rowid FROM words ORDER BY tq_l2(embedding, (VALUES ('[1]'))) LIMIT 10",
+        "SELECT rowid FROM words ORDER BY tq_l2(embedding, tq_normalize(embedding)) LIMIT 10",
+        "SELECT rowid FROM words ORDER BY tq_l2(embedding, rowid) LIMIT 10",
+        "SELECT rowid FROM words ORDER BY tq_l2(embedding, (SELECT e FROM q) LIMIT 10",
+        "SELECT rowid FROM words ORDER BY tq_l2(embedding, ) LIMIT 10",
+        "SELECT rowid FROM words ORDER BY tq_l2(, embedding) LIMIT 10",
+        "SELECT rowid FROM words ORDER BY tq_l2() LIMIT 10",
+        "SELECT rowid FROM words ORDER BY tq_l2( LIMIT 10",
+        "SELECT rowid FROM words ORDER BY LIMIT 10",
+    };
+    check_grammar(yes, sizeof yes / sizeof yes[0], no, sizeof no / sizeof no[0]);
 }
 
 static void test_grammar(void **state) {
@@ -267,7 +321,6 @@ static void test_grammar(void **state) {
         "SELECT max(rowid) FROM words ORDER BY tq_ip(embedding, x'00') DESC LIMIT 10",
         "SELECT count(*) FROM words ORDER BY tq_ip(embedding, x'00') DESC LIMIT 10",
         "SELECT rowid, row_number() OVER () FROM words ORDER BY tq_ip(embedding, x'00') DESC LIMIT 10",
-        "SELECT (SELECT 1) FROM words ORDER BY tq_ip(embedding, x'00') DESC LIMIT 10",
         "SELECT rowid FROM (SELECT * FROM words) ORDER BY tq_ip(embedding, x'00') DESC LIMIT 10",
         "WITH c AS (SELECT 1) SELECT rowid FROM words ORDER BY tq_ip(embedding, x'00') DESC LIMIT 10",
         "SELECT rowid FROM words UNION SELECT rowid FROM words ORDER BY tq_ip(embedding, x'00') DESC LIMIT 10",
@@ -287,12 +340,7 @@ static void test_grammar(void **state) {
         "SELECT rowid FROM words ORDER BY 1 DESC LIMIT 10",
         "SELECT rowid FROM words /* ORDER BY tq_ip(embedding, x'00') DESC LIMIT 10",
     };
-    for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++) {
-        if (!seen(yes[i])) fail_msg("not recognised: %s", yes[i]);
-    }
-    for (size_t i = 0; i < sizeof no / sizeof no[0]; i++) {
-        if (seen(no[i])) fail_msg("recognised: %s", no[i]);
-    }
+    check_grammar(yes, sizeof yes / sizeof yes[0], no, sizeof no / sizeof no[0]);
     assert_int_equal(tq_limit_hint("SELECT 1 LIMIT 7"), 7);
     assert_int_equal(tq_limit_hint("SELECT 1 LIMIT 7 OFFSET 3;"), 10);
     assert_int_equal(tq_limit_hint("SELECT 1 LIMIT 3, 7"), 10);
@@ -480,8 +528,9 @@ static void test_allocation_failures(void **state) {
         "SELECT rowid, v FROM w",
         "SELECT rowid FROM w('[1,2,3]') ORDER BY score DESC",
         "SELECT rowid FROM w ORDER BY tq_cosine(v, '[1,2,3]') DESC LIMIT 5",
-        "BEGIN; INSERT INTO w(rowid, v) VALUES (60, '[1,2,3]'); SAVEPOINT a; INSERT INTO w(v) VALUES ('[1,1,1]');"
-        "ROLLBACK TO a; ROLLBACK",
+        "SELECT rowid FROM w ORDER BY tq_cosine(v, (SELECT v FROM w WHERE rowid = 1)) DESC LIMIT 5",
+        ("BEGIN; INSERT INTO w(rowid, v) VALUES (60, '[1,2,3]'); SAVEPOINT a; INSERT INTO w(v) VALUES ('[1,1,1]');"
+         "ROLLBACK TO a; ROLLBACK"),
         "SELECT tq_info('w'), tq_explain(), tq_config('threads')",
     };
     struct scratch *s = *state;
@@ -525,6 +574,7 @@ int main(int argc, char **argv) {
     if (sqlite3_auto_extension((void (*)(void))sqlite3_tq_init) != SQLITE_OK) return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_grammar),
+        cmocka_unit_test(test_grammar_of_queries),
         cmocka_unit_test_setup_teardown(test_registering, setup, teardown),
         cmocka_unit_test_setup_teardown(test_recognised_equals_scan, setup, teardown),
         cmocka_unit_test_setup_teardown(test_writing_under_a_select, setup, teardown),
