@@ -2,7 +2,8 @@
 .headers on
 .param init
 INSERT INTO temp.sqlite_parameters VALUES(':q', (SELECT embedding FROM words WHERE rowid = (SELECT id FROM vocabulary WHERE word = 'coffee')));
-SELECT rowid, round(tq_ip(embedding, :q), 3) AS score FROM words ORDER BY tq_ip(embedding, :q) DESC LIMIT 3;
-.print
 SELECT word, round(tq_cosine(embedding, :q), 3) AS cosine
-  FROM words JOIN vocabulary ON id = words.rowid ORDER BY 2 DESC LIMIT 10;
+  FROM words JOIN vocabulary ON id = words.rowid ORDER BY 2 DESC LIMIT 5;
+SELECT rowid, round(tq_cosine(embedding, :q), 3) AS cosine FROM words ORDER BY tq_cosine(embedding, :q) DESC LIMIT 5;
+SELECT word, round(distance, 3) AS distance
+  FROM words(:q) JOIN vocabulary ON id = words.rowid WHERE word LIKE 'b%' ORDER BY distance LIMIT 5;
