@@ -1,6 +1,6 @@
 /* What SQL costs: inserting, asking in three ways beside the C call, and single-row commits beside a plain SQLite row
- * with the same blob. The extension is linked in: a store may be open in one
- * copy of the library only. Usage: through_sql BASE.npy QUERY.npy [commits] */
+ * with the same blob. The extension is linked in: a store may be open in one copy of the library only.
+ * Usage: through_sql BASE.npy QUERY.npy [commits] */
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,9 +163,9 @@ static void single_rows(const char *folder, const char *journal, const char *syn
     }
     double our_mean = 0, their_mean = 0, our = median(our_us, commits, &our_mean);
     double their = median(their_us, commits, &their_mean);
-    printf(
-        "single-row commit, %s %s: median %.1f us to %.1f of a plain row, %.2f times; means, flushes included, %.2f times\n",
-        journal, synchronous, our, their, our / their, our_mean / their_mean);
+    printf("single-row commit, %s %s: median %.1f us to %.1f of a plain row, %.2f times; means, flushes included, "
+           "%.2f times\n",
+           journal, synchronous, our, their, our / their, our_mean / their_mean);
     (void)sqlite3_finalize(insert);
     (void)sqlite3_finalize(row);
     (void)sqlite3_close(ours);

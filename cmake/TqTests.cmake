@@ -17,7 +17,8 @@ function(tq_test name seconds)
   else()
     set(labels quick full)
   endif()
-  set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT ${seconds})
+  set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT ${seconds}
+                       SKIP_RETURN_CODE 77)
   set_property(GLOBAL APPEND PROPERTY TQ_TEST_NAMES ${name})
 endfunction()
 

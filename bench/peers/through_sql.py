@@ -141,14 +141,16 @@ def main():
                     times[name].append(1e3 * (time.perf_counter() - start))
                     hits[name].append(sum(exact[q, i] >= bar[q] for i in ids[:K]) / K)
     commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True).stdout.strip()
-    print(f"# Through SQL: {len(base)} x {base.shape[1]}, cosine, k={K}, {share * args.rounds} queries in {args.rounds} rounds\n")
+    print(f"# Through SQL: {len(base)} x {base.shape[1]}, cosine, k={K}, {share * args.rounds} queries in "
+          f"{args.rounds} rounds\n")
     print(f"    date: {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}\n    machine: {machine()}, load "
           f"{os.getloadavg()[0]:.2f}\n    commit: {commit}\n    SQLite {apsw.sqlite_lib_version()} (apsw)\n"
           f"    command: through_sql.py {' '.join(os.path.basename(a) for a in sys.argv[1:])}\n")
     print("| system | insert (and build) s | recall@10 | ms median | p99 |\n|---|---|---|---|---|")
     for name, seconds, _ in systems:
         ms = np.sort(times[name])
-        print(f"| {name} | {seconds:.2f} | {np.mean(hits[name]):.4f} | {np.median(ms):.3f} | {ms[int(len(ms) * .99)]:.2f} |")
+        print(f"| {name} | {seconds:.2f} | {np.mean(hits[name]):.4f} | {np.median(ms):.3f} | "
+              f"{ms[int(len(ms) * .99)]:.2f} |")
 
 
 main()
