@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "index/cascade.h"
-#include "src/base/alloc.h"
 
 static bool filter_allows(const struct tq_filter *filter, int64_t id) {
     uint64_t at = (uint64_t)id - (uint64_t)filter->first_id;

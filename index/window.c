@@ -1,14 +1,12 @@
 /* One window of segments: scan the first plane, seed the bar, scan the second plane where it pays, collect what is
  * left. Two passes, because a bar taken from the best rows of all dismisses far more than one that rises with the
  * scan. */
-#include <string.h>
 
 #ifdef _OPENMP
 #include <omp.h>
 #endif
 
 #include "index/cascade.h"
-#include "src/base/alloc.h"
 
 /* Nanoseconds, measured with AVX-512 (bench/bench_kernels): only their ratio decides how deep to scan. */
 static const double block_group_ns = 2.2; /* one group of one block of a scan */

@@ -1,6 +1,5 @@
 /* A store: its folder, its catalog, its one writing transaction. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -21,9 +20,7 @@ static enum tq_status place(const char *path, char **folder, char **catalog) {
 }
 
 static enum tq_status open_parts(struct tq_store *store, const char *folder) {
-    const char *netfs = getenv("TQ_ALLOW_NETFS");
-    bool allow = netfs != NULL && strcmp(netfs, "1") == 0;
-    TQ_TRY(tq_env_open(folder, store->flags, allow, &store->env));
+    TQ_TRY(tq_env_open(folder, store->flags, tq_netfs_allowed(), &store->env));
     return tq_conn_open(store->catalog, store->flags, &store->conn);
 }
 
