@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "bench/common/program.h"
 #include "src/io/npy.h"
 
 enum { K = 10, WORD_BYTES = 64 };
@@ -23,23 +24,11 @@ static double now_ms(void) {
     return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
 }
 
-static void check(enum tq_status status) {
-    if (status == TQ_OK) return;
-    fprintf(stderr, "demo: %s: %s\n", tq_status_name(status), tq_message());
-    exit(1);
-}
-
-static void check_sql(sqlite3 *db, int code) {
-    if (code == SQLITE_OK || code == SQLITE_DONE || code == SQLITE_ROW) return;
-    fprintf(stderr, "demo: %s\n", sqlite3_errmsg(db));
-    exit(1);
-}
-
 static struct words load(const char *folder, const char *name) {
     struct words words;
     char path[4096];
     (void)snprintf(path, sizeof path, "%s/%s.f16.npy", folder, name);
-    check(tq_npy_open(path, &words.npy));
+    bench_check(tq_npy_open(path, &words.npy));
     words.vectors = malloc(words.npy.rows * words.npy.dim * sizeof(float));
     words.text = calloc(words.npy.rows, WORD_BYTES);
     if (words.vectors == NULL || words.text == NULL) exit(1);
@@ -72,11 +61,11 @@ static tq_index *build(tq_store *store, const struct words *base) {
     if (ids == NULL) exit(1);
     for (uint64_t i = 0; i < base->npy.rows; i++) ids[i] = (int64_t)i;
     double start = now_ms();
-    check(tq_index_create(store, "words", &options, &index));
-    check(tq_put_many(index, ids, base->vectors, base->npy.rows));
+    bench_check(tq_index_create(store, "words", &options, &index));
+    bench_check(tq_put_many(index, ids, base->vectors, base->npy.rows));
     double ms = now_ms() - start;
     struct tq_index_info info;
-    check(tq_index_get_info(index, &info));
+    bench_check(tq_index_get_info(index, &info));
     printf("indexed %llu words of %u dimensions in %.0f ms, durably, without training (%s)\n",
            (unsigned long long)info.rows, base->npy.dim, ms, info.isa);
     printf("codes %.0f bytes a vector, exact rows %.0f bytes a vector\n\n", info.code_bytes_row, info.exact_bytes_row);
@@ -89,7 +78,7 @@ static void show_neighbours(tq_index *index, const struct words *base, const cha
     size_t count = 0;
     for (uint64_t i = 0; i < base->npy.rows; i++) {
         if (strcmp(base->text[i], word) != 0) continue;
-        check(tq_search(index, base->vectors + i * base->npy.dim, 1, K + 1, NULL, hits, &count, NULL));
+        bench_check(tq_search(index, base->vectors + i * base->npy.dim, 1, K + 1, NULL, hits, &count, NULL));
         printf("  %-10s", word);
         for (size_t h = 1; h < count; h++) printf(" %s", base->text[hits[h].id]);
         printf("\n");
@@ -108,9 +97,9 @@ static void measure(tq_index *index, const struct words *queries, double confide
         const float *query = queries->vectors + q * queries->npy.dim;
         struct tq_hit hits[K], truth[K];
         double start = now_ms();
-        check(tq_search(index, query, 1, K, &options, hits, &count, &stats));
+        bench_check(tq_search(index, query, 1, K, &options, hits, &count, &stats));
         ms += now_ms() - start;
-        check(tq_search(index, query, 1, K, &exact, truth, &count, NULL));
+        bench_check(tq_search(index, query, 1, K, &exact, truth, &count, NULL));
         for (size_t i = 0; i < count; i++) found += hits[i].score >= truth[K - 1].score;
         total.survivors += stats.survivors;
         total.ranked += stats.ranked;
@@ -126,7 +115,7 @@ static void measure(tq_index *index, const struct words *queries, double confide
 static void ask_c(const struct words *base, const struct words *queries, const char *folder) {
     static const char *const asked[] = {"coffee", "piano", "france", "quickly", "seven"};
     tq_store *store = NULL;
-    check(tq_open(folder, TQ_OPEN_CREATE, &store));
+    bench_check(tq_open(folder, TQ_OPEN_CREATE, &store));
     tq_index *index = build(store, base);
     printf("nearest words, through C:\n");
     for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) show_neighbours(index, base, asked[i]);
@@ -143,29 +132,29 @@ static void ask_c(const struct words *base, const struct words *queries, const c
 static void fill_sql(const struct words *base, const char *database, const char *extension) {
     sqlite3 *db = NULL;
     sqlite3_stmt *vector = NULL, *word = NULL;
-    check_sql(db, sqlite3_open(database, &db));
-    check_sql(db, sqlite3_enable_load_extension(db, 1));
-    check_sql(db, sqlite3_load_extension(db, extension, NULL, NULL));
+    bench_check_sql(db, sqlite3_open(database, &db));
+    bench_check_sql(db, sqlite3_enable_load_extension(db, 1));
+    bench_check_sql(db, sqlite3_load_extension(db, extension, NULL, NULL));
     double start = now_ms();
-    check_sql(db, sqlite3_exec(db,
-                               "CREATE TABLE vocabulary(id INTEGER PRIMARY KEY, word TEXT);"
-                               "CREATE VIRTUAL TABLE words USING tq(embedding FLOAT[100]);"
-                               "BEGIN;",
-                               NULL, NULL, NULL));
-    check_sql(db, sqlite3_prepare_v2(db, "INSERT INTO words(rowid, embedding) VALUES(?, ?)", -1, &vector, NULL));
-    check_sql(db, sqlite3_prepare_v2(db, "INSERT INTO vocabulary VALUES(?, ?)", -1, &word, NULL));
+    bench_check_sql(db, sqlite3_exec(db,
+                                     "CREATE TABLE vocabulary(id INTEGER PRIMARY KEY, word TEXT);"
+                                     "CREATE VIRTUAL TABLE words USING tq(embedding FLOAT[100]);"
+                                     "BEGIN;",
+                                     NULL, NULL, NULL));
+    bench_check_sql(db, sqlite3_prepare_v2(db, "INSERT INTO words(rowid, embedding) VALUES(?, ?)", -1, &vector, NULL));
+    bench_check_sql(db, sqlite3_prepare_v2(db, "INSERT INTO vocabulary VALUES(?, ?)", -1, &word, NULL));
     int bytes = (int)(base->npy.dim * sizeof(float));
     for (uint64_t i = 0; i < base->npy.rows; i++) {
-        check_sql(db, sqlite3_bind_int64(vector, 1, (sqlite3_int64)i));
-        check_sql(db, sqlite3_bind_blob(vector, 2, base->vectors + i * base->npy.dim, bytes, SQLITE_STATIC));
-        check_sql(db, sqlite3_step(vector));
-        check_sql(db, sqlite3_reset(vector));
-        check_sql(db, sqlite3_bind_int64(word, 1, (sqlite3_int64)i));
-        check_sql(db, sqlite3_bind_text(word, 2, base->text[i], -1, SQLITE_STATIC));
-        check_sql(db, sqlite3_step(word));
-        check_sql(db, sqlite3_reset(word));
+        bench_check_sql(db, sqlite3_bind_int64(vector, 1, (sqlite3_int64)i));
+        bench_check_sql(db, sqlite3_bind_blob(vector, 2, base->vectors + i * base->npy.dim, bytes, SQLITE_STATIC));
+        bench_check_sql(db, sqlite3_step(vector));
+        bench_check_sql(db, sqlite3_reset(vector));
+        bench_check_sql(db, sqlite3_bind_int64(word, 1, (sqlite3_int64)i));
+        bench_check_sql(db, sqlite3_bind_text(word, 2, base->text[i], -1, SQLITE_STATIC));
+        bench_check_sql(db, sqlite3_step(word));
+        bench_check_sql(db, sqlite3_reset(word));
     }
-    check_sql(db, sqlite3_exec(db, "COMMIT", NULL, NULL, NULL));
+    bench_check_sql(db, sqlite3_exec(db, "COMMIT", NULL, NULL, NULL));
     printf("\nthe same words inserted through SQL in %.0f ms\n", now_ms() - start);
     (void)sqlite3_finalize(vector);
     (void)sqlite3_finalize(word);

@@ -9,30 +9,9 @@
 #include <unistd.h>
 
 #include "bench/common/matrix.h"
+#include "bench/common/program.h"
 #include "bench/common/report.h"
 #include "src/base/alloc.h"
-
-static void check(enum tq_status status) {
-    if (status == TQ_OK) return;
-    fprintf(stderr, "ingest: %s: %s\n", tq_status_name(status), tq_message());
-    exit(1);
-}
-
-static void check_sql(sqlite3 *db, int code) {
-    if (code == SQLITE_OK || code == SQLITE_DONE || code == SQLITE_ROW) return;
-    fprintf(stderr, "ingest: %s\n", sqlite3_errmsg(db));
-    exit(1);
-}
-
-static int compare(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, size_t count) {
-    qsort(values, count, sizeof *values, compare);
-    return values[count / 2];
-}
 
 static double resident_mb(const char *field) {
     char line[256];
@@ -47,8 +26,8 @@ static double resident_mb(const char *field) {
 
 static void make_index(const char *folder, uint32_t dim, tq_store **store, tq_index **index) {
     struct tq_index_options options = tq_index_defaults(dim);
-    check(tq_open(folder, TQ_OPEN_CREATE, store));
-    check(tq_index_create(*store, "words", &options, index));
+    bench_check(tq_open(folder, TQ_OPEN_CREATE, store));
+    bench_check(tq_index_create(*store, "words", &options, index));
 }
 
 /* Bulk, in a child, so that its peak memory is its own. */
@@ -56,15 +35,15 @@ static void bulk(const char *base_file, const char *folder) {
     struct bench_matrix base;
     tq_store *store = NULL;
     tq_index *index = NULL;
-    check(bench_matrix_load(base_file, &base));
+    bench_check(bench_matrix_load(base_file, &base));
     int64_t *ids = tq_alloc_array(base.rows, sizeof *ids);
     for (size_t i = 0; i < base.rows; i++) ids[i] = (int64_t)i;
     make_index(folder, base.dim, &store, &index);
     double before = resident_mb("VmRSS:"), start = bench_seconds();
-    check(tq_put_many(index, ids, base.data, base.rows));
+    bench_check(tq_put_many(index, ids, base.data, base.rows));
     double seconds = bench_seconds() - start;
     struct tq_index_info info;
-    check(tq_index_get_info(index, &info));
+    bench_check(tq_index_get_info(index, &info));
     printf("bulk: %zu vectors of %u dimensions in %.3f s, durable: %.0f vectors/s; memory %.0f MiB above %.0f\n",
            base.rows, base.dim, seconds, (double)base.rows / seconds, resident_mb("VmHWM:") - before, before);
     printf("bytes a row: codes %.1f, exact %.1f; on disk %.1f MB\n", (double)info.code_bytes / (double)info.rows,
@@ -79,17 +58,17 @@ static void open_and_ask(const char *query_file, const char *folder) {
     tq_index *index = NULL;
     struct tq_hit hits[10];
     size_t count = 0;
-    check(bench_matrix_load(query_file, &queries));
+    bench_check(bench_matrix_load(query_file, &queries));
     double memory = resident_mb("RssAnon:"), mapped = resident_mb("RssFile:"), start = bench_seconds();
-    check(tq_open(folder, 0, &store));
-    check(tq_index_open(store, "words", &index));
+    bench_check(tq_open(folder, 0, &store));
+    bench_check(tq_index_open(store, "words", &index));
     double opened = bench_seconds();
-    check(tq_search(index, queries.data, 1, 10, NULL, hits, &count, NULL));
+    bench_check(tq_search(index, queries.data, 1, 10, NULL, hits, &count, NULL));
     double first = bench_seconds();
-    check(tq_search(index, queries.data, 1, 10, NULL, hits, &count, NULL));
+    bench_check(tq_search(index, queries.data, 1, 10, NULL, hits, &count, NULL));
     double second = bench_seconds();
     for (size_t i = 0; i < tq_min_size(queries.rows, 1000); i++) {
-        check(tq_search(index, bench_matrix_row(&queries, i), 1, 10, NULL, hits, &count, NULL));
+        bench_check(tq_search(index, bench_matrix_row(&queries, i), 1, 10, NULL, hits, &count, NULL));
     }
     printf("open %.2f ms, first query %.2f ms, the same again %.2f ms; after 1,000 queries %.1f MiB private and %.1f"
            " MiB of mapped files above the start\n",
@@ -110,20 +89,20 @@ static void open_plain(struct plain *plain, const char *folder, const char *jour
     char text[4400];
     (void)snprintf(text, sizeof text, "%.4200s/plain.db", folder);
     (void)unlink(text);
-    check_sql(plain->db, sqlite3_open(text, &plain->db));
+    bench_check_sql(plain->db, sqlite3_open(text, &plain->db));
     (void)snprintf(text, sizeof text,
                    "PRAGMA journal_mode=%s; PRAGMA synchronous=%s;"
                    "CREATE TABLE t(id INTEGER PRIMARY KEY, v BLOB)",
                    journal, synchronous);
-    check_sql(plain->db, sqlite3_exec(plain->db, text, NULL, NULL, NULL));
-    check_sql(plain->db, sqlite3_prepare_v2(plain->db, "INSERT INTO t VALUES(?, ?)", -1, &plain->insert, NULL));
+    bench_check_sql(plain->db, sqlite3_exec(plain->db, text, NULL, NULL, NULL));
+    bench_check_sql(plain->db, sqlite3_prepare_v2(plain->db, "INSERT INTO t VALUES(?, ?)", -1, &plain->insert, NULL));
 }
 
 static void put_plain(struct plain *plain, int64_t id, const float *vector, uint32_t dim) {
-    check_sql(plain->db, sqlite3_bind_int64(plain->insert, 1, id));
-    check_sql(plain->db, sqlite3_bind_blob(plain->insert, 2, vector, (int)(dim * sizeof *vector), SQLITE_STATIC));
-    check_sql(plain->db, sqlite3_step(plain->insert));
-    check_sql(plain->db, sqlite3_reset(plain->insert));
+    bench_check_sql(plain->db, sqlite3_bind_int64(plain->insert, 1, id));
+    bench_check_sql(plain->db, sqlite3_bind_blob(plain->insert, 2, vector, (int)(dim * sizeof *vector), SQLITE_STATIC));
+    bench_check_sql(plain->db, sqlite3_step(plain->insert));
+    bench_check_sql(plain->db, sqlite3_reset(plain->insert));
 }
 
 static void single_rows(const char *base_file, const char *folder, size_t commits) {
@@ -131,7 +110,7 @@ static void single_rows(const char *base_file, const char *folder, size_t commit
     struct plain plain = {NULL, NULL};
     tq_store *store = NULL;
     tq_index *index = NULL;
-    check(bench_matrix_load(base_file, &base));
+    bench_check(bench_matrix_load(base_file, &base));
     commits = tq_min_size(commits, base.rows);
     double *ours = tq_alloc_array(commits, sizeof *ours), *theirs = tq_alloc_array(commits, sizeof *theirs);
     double our_sum = 0, their_sum = 0;
@@ -141,12 +120,12 @@ static void single_rows(const char *base_file, const char *folder, size_t commit
         double start = bench_seconds();
         put_plain(&plain, (int64_t)i, bench_matrix_row(&base, i), base.dim);
         double middle = bench_seconds();
-        check(tq_put(index, (int64_t)i, bench_matrix_row(&base, i)));
+        bench_check(tq_put(index, (int64_t)i, bench_matrix_row(&base, i)));
         double end = bench_seconds();
         their_sum += theirs[i] = middle - start;
         our_sum += ours[i] = end - middle;
     }
-    double our_median = median(ours, commits), their_median = median(theirs, commits);
+    double our_median = bench_median(ours, commits), their_median = bench_median(theirs, commits);
     printf("single-row commits, WAL FULL, %zu of them: tqlite median %.1f us, mean %.1f (flushes included), worst %.1f;"
            " plain row median %.1f us, mean %.1f: ratio %.2f of medians, %.2f of means\n",
            commits, 1e6 * our_median, 1e6 * our_sum / (double)commits, 1e6 * ours[commits - 1], 1e6 * their_median,
@@ -176,7 +155,7 @@ int main(int argc, char **argv) {
         return 2;
     }
     char folder[4096], store[4200], singles[4200];
-    check(bench_temporary_make(folder, sizeof folder));
+    bench_check(bench_temporary_make(folder, sizeof folder));
     (void)snprintf(store, sizeof store, "%s/bulk", folder);
     (void)snprintf(singles, sizeof singles, "%s/singles", folder);
     bench_report_head(stdout, "# ", argc, argv);

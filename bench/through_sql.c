@@ -7,70 +7,53 @@
 #include <string.h>
 
 #include "bench/common/matrix.h"
+#include "bench/common/program.h"
 #include "bench/common/report.h"
 #include "sql/tq_sqlite.h"
 #include "src/base/alloc.h"
 
 enum { K = 10 };
 
-static void check(enum tq_status status) {
-    if (status == TQ_OK) return;
-    fprintf(stderr, "through_sql: %s: %s\n", tq_status_name(status), tq_message());
-    exit(1);
-}
-
-static void check_sql(sqlite3 *db, int code) {
-    if (code == SQLITE_OK || code == SQLITE_DONE || code == SQLITE_ROW) return;
-    fprintf(stderr, "through_sql: %s\n", sqlite3_errmsg(db));
-    exit(1);
-}
-
-static int compare(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Median, and the mean beside it. */
 static double median(double *values, size_t count, double *mean) {
     *mean = 0;
     for (size_t i = 0; i < count; i++) *mean += values[i] / (double)count;
-    qsort(values, count, sizeof *values, compare);
-    return values[count / 2];
+    return bench_median(values, count);
 }
 
 static sqlite3 *open_database(const char *file, const char *pragmas) {
     sqlite3 *db = NULL;
-    check_sql(db, sqlite3_open(file, &db));
-    check_sql(db, sqlite3_exec(db, pragmas, NULL, NULL, NULL));
+    bench_check_sql(db, sqlite3_open(file, &db));
+    bench_check_sql(db, sqlite3_exec(db, pragmas, NULL, NULL, NULL));
     return db;
 }
 
 static sqlite3_stmt *prepare(sqlite3 *db, const char *sql) {
     sqlite3_stmt *statement = NULL;
-    check_sql(db, sqlite3_prepare_v2(db, sql, -1, &statement, NULL));
+    bench_check_sql(db, sqlite3_prepare_v2(db, sql, -1, &statement, NULL));
     return statement;
 }
 
 static void put(sqlite3 *db, sqlite3_stmt *statement, int64_t id, const float *vector, uint32_t dim) {
-    check_sql(db, sqlite3_bind_int64(statement, 1, id));
-    check_sql(db, sqlite3_bind_blob(statement, 2, vector, (int)(dim * sizeof *vector), SQLITE_STATIC));
-    check_sql(db, sqlite3_step(statement));
-    check_sql(db, sqlite3_reset(statement));
+    bench_check_sql(db, sqlite3_bind_int64(statement, 1, id));
+    bench_check_sql(db, sqlite3_bind_blob(statement, 2, vector, (int)(dim * sizeof *vector), SQLITE_STATIC));
+    bench_check_sql(db, sqlite3_step(statement));
+    bench_check_sql(db, sqlite3_reset(statement));
 }
 
 static void create(sqlite3 *db, uint32_t dim) {
     char sql[200];
     (void)snprintf(sql, sizeof sql, "CREATE VIRTUAL TABLE words USING tq(embedding FLOAT[%u])", dim);
-    check_sql(db, sqlite3_exec(db, sql, NULL, NULL, NULL));
+    bench_check_sql(db, sqlite3_exec(db, sql, NULL, NULL, NULL));
 }
 
 static void insert_all(sqlite3 *db, const struct bench_matrix *base) {
     create(db, base->dim);
     sqlite3_stmt *insert = prepare(db, "INSERT INTO words(rowid, embedding) VALUES(?, ?)");
     double start = bench_seconds();
-    check_sql(db, sqlite3_exec(db, "BEGIN", NULL, NULL, NULL));
+    bench_check_sql(db, sqlite3_exec(db, "BEGIN", NULL, NULL, NULL));
     for (size_t i = 0; i < base->rows; i++) put(db, insert, (int64_t)i, bench_matrix_row(base, i), base->dim);
-    check_sql(db, sqlite3_exec(db, "COMMIT", NULL, NULL, NULL));
+    bench_check_sql(db, sqlite3_exec(db, "COMMIT", NULL, NULL, NULL));
     double seconds = bench_seconds() - start;
     (void)sqlite3_finalize(insert);
     printf("insert, one transaction: %zu rows in %.2f s, %.0f rows/s\n", base->rows, seconds,
@@ -83,12 +66,12 @@ static void ask(sqlite3 *db, const char *sql, const struct bench_matrix *queries
     sqlite3_stmt *statement = prepare(db, sql);
     for (size_t q = 0; q < count; q++) {
         double start = bench_seconds();
-        check_sql(db, sqlite3_bind_blob(statement, 1, bench_matrix_row(queries, q), (int)(queries->dim * sizeof(float)),
-                                        SQLITE_STATIC));
+        bench_check_sql(db, sqlite3_bind_blob(statement, 1, bench_matrix_row(queries, q),
+                                              (int)(queries->dim * sizeof(float)), SQLITE_STATIC));
         for (size_t i = 0; i < K && sqlite3_step(statement) == SQLITE_ROW; i++) {
             ids[q * K + i] = sqlite3_column_int64(statement, 0);
         }
-        check_sql(db, sqlite3_reset(statement));
+        bench_check_sql(db, sqlite3_reset(statement));
         ms[q] = 1e3 * (bench_seconds() - start);
     }
     (void)sqlite3_finalize(statement);
@@ -97,13 +80,13 @@ static void ask(sqlite3 *db, const char *sql, const struct bench_matrix *queries
 static void ask_c(const char *database, const struct bench_matrix *queries, size_t count, double *ms, int64_t *ids) {
     tq_store *store = NULL;
     tq_index *index = NULL;
-    check(tq_open(database, 0, &store));
-    check(tq_index_open(store, "words", &index));
+    bench_check(tq_open(database, 0, &store));
+    bench_check(tq_index_open(store, "words", &index));
     for (size_t q = 0; q < count; q++) {
         struct tq_hit hits[K];
         size_t found = 0;
         double start = bench_seconds();
-        check(tq_search(index, bench_matrix_row(queries, q), 1, K, NULL, hits, &found, NULL));
+        bench_check(tq_search(index, bench_matrix_row(queries, q), 1, K, NULL, hits, &found, NULL));
         ms[q] = 1e3 * (bench_seconds() - start);
         for (size_t i = 0; i < found; i++) ids[q * K + i] = hits[i].id;
     }
@@ -148,7 +131,7 @@ static void single_rows(const char *folder, const char *journal, const char *syn
     (void)snprintf(pragmas, sizeof pragmas, "PRAGMA journal_mode=%s; PRAGMA synchronous=%s", journal, synchronous);
     sqlite3 *ours = open_database(ours_file, pragmas), *plain = open_database(plain_file, pragmas);
     create(ours, base->dim);
-    check_sql(plain, sqlite3_exec(plain, "CREATE TABLE t(id INTEGER PRIMARY KEY, v BLOB)", NULL, NULL, NULL));
+    bench_check_sql(plain, sqlite3_exec(plain, "CREATE TABLE t(id INTEGER PRIMARY KEY, v BLOB)", NULL, NULL, NULL));
     sqlite3_stmt *insert = prepare(ours, "INSERT INTO words(rowid, embedding) VALUES(?, ?)");
     sqlite3_stmt *row = prepare(plain, "INSERT INTO t VALUES(?, ?)");
     double *our_us = tq_alloc_array(commits, sizeof *our_us), *their_us = tq_alloc_array(commits, sizeof *their_us);
@@ -182,11 +165,11 @@ int main(int argc, char **argv) {
     char folder[4096], database[4400];
     struct bench_matrix base, queries;
     size_t commits = argc > 3 ? strtoul(argv[3], NULL, 10) : 6000;
-    check(bench_temporary_make(folder, sizeof folder));
-    check(bench_matrix_load(argv[1], &base));
-    check(bench_matrix_load(argv[2], &queries));
+    bench_check(bench_temporary_make(folder, sizeof folder));
+    bench_check(bench_matrix_load(argv[1], &base));
+    bench_check(bench_matrix_load(argv[2], &queries));
     (void)snprintf(database, sizeof database, "%s/words.db", folder);
-    check_sql(NULL, sqlite3_auto_extension((void (*)(void))sqlite3_tq_init));
+    bench_check_sql(NULL, sqlite3_auto_extension((void (*)(void))sqlite3_tq_init));
     bench_report_head(stdout, "# ", argc, argv);
     sqlite3 *db = open_database(database, "PRAGMA journal_mode=WAL");
     insert_all(db, &base);

@@ -63,7 +63,6 @@ void tq_span_allow(const struct tq_span *span, uint32_t block, uint64_t mask[2])
 
 /* ---- What the first plane leaves ---- */
 
-/* Blocks that may hold survivors into the lists, and about how many rows they are. */
 enum tq_status tq_collect_list(struct tq_searcher *s, bool count_rows, uint64_t *rows) {
     struct tq_window *w = &s->window;
     struct tq_gate gate = tq_gate_at(s, s->seed_bar);

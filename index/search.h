@@ -33,7 +33,8 @@ enum tq_status tq_searcher_begin(struct tq_searcher *searcher, const struct tq_v
 enum tq_status tq_searcher_query(struct tq_searcher *searcher, const struct tq_query *query, size_t k,
                                  struct tq_hit *hits, size_t *count, struct tq_search_stats *stats);
 
-/* The score, under any metric, of a stored exact row (rows are not NONE). scratch: f32[dim]. Every exact score comes
+/* The score, under any metric, of a stored exact row (rows are not NONE). Of the query only `exact` and `norm2` are
+ * read, so sql/ needs to prepare no more. scratch: f32[dim]. Every exact score comes
  * from here, so that C and SQL agree to the last bit. */
 double tq_exact_score(const struct tq_codec *codec, const struct tq_query *query, enum tq_metric metric,
                       const void *exact, float *scratch);

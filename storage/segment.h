@@ -121,8 +121,8 @@ struct tq_sealed {
 /* Write what is left (codes, exact rows, directory) durably; the builder is empty afterwards and may be closed. */
 enum tq_status tq_builder_seal(struct tq_builder *builder, struct tq_sealed *sealed);
 
-/* Keys of every value a sealed segment refers to: its chunks, and the exact chunks, and the directory itself.
- * exact_only_own: leave out exact chunks that `other` segments refer to as well is the caller's business. */
+/* Keys of every value a sealed segment refers to: code_keys are its chunks and, last, its directory; exact_keys its
+ * exact chunks, among them those that other segments refer to as well. */
 size_t tq_segment_keys(const struct tq_segment *segment, uint64_t *code_keys, size_t code_capacity,
                        uint64_t *exact_keys, size_t exact_capacity, size_t *exact_count);
 
