@@ -1,11 +1,20 @@
 /* Times every operation of every instruction set that this CPU runs: median of ROUNDS, after a warm-up.
  *
- *     bench_kernels [dim] [bits]           default 100 and 4: bits are the planes of a record, sketch included
+ *     bench_kernels [dim [bits [operation]]]    100 and 4 by default: bits are the planes of a record, sketch included
  *
- * ns        per row (per block of 128 rows for transpose, scan, select, gate)
- * GB/s      of what an operation reads, the query apart
- * of bound  port-bound cycles as the heads of kernels/<op>_<isa>.c state them, over cycles measured; the clock
- *           is measured too. A scan in cache and a refine at random from L3 may be held by memory instead. */
+ * ns        per row (per block of 128 rows for transpose, scan, select, gate, unpack; per query and block for
+ *           multiply and reach)
+ * GB/s      of what an operation reads, the query apart (multiply: the tile once for all queries)
+ * bound     the longer of two times, and which it is:
+ *             ports   the cycles that the heads of kernels/<op>_<isa>.c state, for an Intel core since Ice Lake or
+ *                     two vector pipes of an Arm core (one with four may pass 100 %); the clock is measured
+ *             L1, L2, stream   reading the lines once from where they lie: bandwidth measured in this run, by
+ *                     16-byte loads (wider ones may pass 100 % of L1); streams as long as the operation's, with
+ *                     prefetches 8 KiB ahead
+ *             random  asking for the lines of the same records, 20 ahead, and reading a byte of each
+ *           No bound where a head states none: scalar rows, and codes beyond the bits it is stated for.
+ * A row that takes an operation over from a weaker one is not printed again. */
+#include <stddef.h>
 #include <string.h>
 #include <time.h>
 
@@ -15,6 +24,10 @@
 #include "tests/kernels/check.h"
 
 enum { ROUNDS = 9, ROWS_MAX = 210000, RECORD_BYTES_MAX = 64 << 20, BATCH = 4096, FLOAT_ROWS = 32, TAIL = 12 };
+enum { LINE = 64, AHEAD = 20, TILE_QUERIES = 32, WARM_BLOCKS = 16, L1_BYTES = 32 << 10, L2_BYTES = 1 << 20 };
+
+enum level { L1, L2, STREAM, RANDOM, LEVELS };
+static const char *const level_names[LEVELS] = {"L1", "L2", "stream", "random"};
 
 struct bench {
     struct tq_kernels kernels;
@@ -32,12 +45,17 @@ struct bench {
     const uint8_t **order; /* all records, shuffled */
     struct tq_code_dots *dots;
     int32_t *sign_dots;
+    uint8_t *tile;
+    int8_t *tile_queries;
+    int32_t *tile_sums;
+    double clock, bandwidth[STREAM]; /* cycles and bytes a ns */
     volatile double sink;
 };
 
+/* The thread's own time: what others do on its core does not count. */
 static double now_ns(void) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
@@ -46,11 +64,12 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Cycles a nanosecond, by a chain of shifts and xors: 6 dependent operations of one cycle a step. */
+/* Cycles a nanosecond, by a chain of shifts and xors: 6 dependent operations of one cycle a step. Many short rounds,
+ * so that some are not interrupted. */
 static double measure_clock(void) {
     double best = 0;
-    for (int round = 0; round < ROUNDS; round++) {
-        uint64_t x = 88172645463325252ull, steps = 2000000;
+    for (int round = 0; round < 200; round++) {
+        uint64_t x = 88172645463325252ull, steps = 50000;
         double start = now_ns();
         for (uint64_t i = 0; i < steps; i++) {
             x ^= x << 13;
@@ -145,6 +164,12 @@ static void init_rows(struct bench *b) {
     b->maxima = need(b->blocks, sizeof *b->maxima);
     b->list = need(b->blocks / 2 + 1, sizeof *b->list);
     for (uint32_t i = 0; i < b->blocks / 2; i++) b->list[i] = 2 * i + random_below(&b->random, 2);
+    b->tile = need(tq_layout_tile_bytes(b->groups), 1);
+    b->tile_queries = need(TILE_QUERIES, tq_layout_padded_dim(b->dim));
+    b->tile_sums = need(TILE_QUERIES * 128, sizeof *b->tile_sums);
+    for (size_t q = 0; q < TILE_QUERIES; q++) {
+        memcpy(b->tile_queries + q * tq_layout_padded_dim(b->dim), b->plane_query, b->dim);
+    }
     b->dots = need(BATCH, sizeof *b->dots);
     b->sign_dots = need(BATCH, sizeof *b->sign_dots);
 }
@@ -215,7 +240,7 @@ static size_t run_pack(struct bench *b) {
 }
 
 static size_t run_transpose(struct bench *b) {
-    size_t block = b->next++ % 16; /* records in L2 */
+    size_t block = b->next++ % WARM_BLOCKS;
     b->kernels.transpose(b->records + block * 128 * b->stride, b->stride, 128, 0, b->dim, b->block_data);
     return 1;
 }
@@ -239,10 +264,10 @@ static size_t run_select(struct bench *b) {
 }
 
 static size_t run_gate(struct bench *b) {
-    static const struct tq_gate_query query = {.base = 6000, .unit = 1e-3f, .slack = 0.01f, .bar = 0.5f, .kappa = 0.3f};
+    static const struct tq_gate_query query = {.base = 2250, .gain = 1100, .loss = 500};
     uint64_t mask[2];
     size_t block = b->next++ % 30;
-    b->kernels.gate(&query, b->sums + 128 * block, b->sums + 128 * 32, b->sums + 128 * 33, mask);
+    b->kernels.gate(&query, b->sums + 128 * block, b->sums + 128 * 32, b->sums + 128 * 33, b->sums + 128 * 34, mask);
     b->sink = (double)mask[0];
     return 1;
 }
@@ -275,49 +300,174 @@ static size_t run_dot_f16(struct bench *b) {
     return 1;
 }
 
-/* ---- Bounds ---- */
+static size_t run_unpack(struct bench *b) {
+    size_t bytes = tq_layout_block_bytes(b->dim), block = b->next++ % WARM_BLOCKS;
+    b->kernels.unpack(b->block_data + block * bytes, b->block_data + (block + 1) * bytes, b->groups, b->tile);
+    return 1;
+}
 
-enum unit { UNIT_DIM, UNIT_ROUNDS, UNIT_CODES, UNIT_SEARCH, UNIT_NONE };
+static size_t run_multiply(struct bench *b) {
+    b->kernels.multiply(b->tile, b->groups, b->tile_queries, tq_layout_padded_dim(b->dim), TILE_QUERIES, b->tile_sums);
+    return TILE_QUERIES;
+}
 
-/* Cycles per dimension (UNIT_NONE: per item), 0 where no port-bound is stated. */
+static size_t run_reach(struct bench *b) {
+    static const struct tq_gate_query query = {.base = 2250, .gain = 1100, .loss = 500};
+    uint64_t mask[2];
+    size_t q = b->next++ % TILE_QUERIES;
+    b->kernels.reach(&query, 1 << 20, b->tile_sums + 128 * q, b->sums + 128 * 33, b->sums + 128 * 34, mask);
+    b->sink = (double)mask[0];
+    return 1;
+}
+
+/* ---- Operations, and the cycles that the heads of the kernel files state ---- */
+
+/* What `cycles` are per; RANDOM operations read records one by one. */
+enum unit { PER_ITEM, PER_DIM, PER_DIM_AND_PLANE, PER_ELEMENT_MIXED, PER_DIM_AT_3_BITS };
+
+#define MEMBER(op) offsetof(struct tq_kernels, op)
 static const struct op {
     const char *name;
     size_t (*run)(struct bench *b);
+    size_t member; /* of struct tq_kernels */
     enum unit unit;
-    double bound_avx2, bound_avx512;
-    double bits_read; /* per dimension and item */
+    double ssse3, avx2, avx512, avx512vnni, avx512vbmi, amx, neon;
 } ops[] = {
-    {"rotate", run_rotate, UNIT_ROUNDS, 4.5 / 8, 6.5 / 16, 32},
-    {"hadamard", run_hadamard, UNIT_DIM, 0, 0, 32},
-    {"quantize", run_quantize, UNIT_SEARCH, 10.0 / 8, 10.0 / 16, 32},
-    {"sketch", run_sketch, UNIT_DIM, 0, 0, 32},
-    {"sketch_dot", run_sketch_dot, UNIT_DIM, 0, 0, 40},
-    {"to_f16", run_to_f16, UNIT_DIM, 0, 0, 32},
-    {"pack", run_pack, UNIT_DIM, 0, 0, 16},
-    {"transpose", run_transpose, UNIT_DIM, 128.0 / 64, 128.0 / 64, 128},
-    {"scan", run_scan, UNIT_DIM, 6.0 / 4, 4.5 / 4, 128},
-    {"scan list", run_scan_list, UNIT_DIM, 6.0 / 4, 4.5 / 4, 128},
-    {"select", run_select, UNIT_NONE, 0, 0, 0},
-    {"gate", run_gate, UNIT_NONE, 0, 0, 0},
-    {"sign_dots", run_sign_dots, UNIT_DIM, 0, 0, 1},
-    {"refine", run_refine, UNIT_CODES, 1.5 / 16, 2.0 / 32, 0},
-    {"score", run_score, UNIT_CODES, 1.5 / 16, 2.0 / 32, 0},
-    {"dot_f32", run_dot_f32, UNIT_DIM, 6.0 / 16, 3.0 / 16, 32},
-    {"dot_f16", run_dot_f16, UNIT_DIM, 6.0 / 16, 3.0 / 16, 16},
+    {"rotate", run_rotate, MEMBER(rotate), PER_ELEMENT_MIXED, 4.0 / 4, 4.5 / 8, 6.5 / 16, 0, 0, 0, 4.5 / 4},
+    {"hadamard", run_hadamard, MEMBER(hadamard), PER_ELEMENT_MIXED, 4.0 / 4, 4.5 / 8, 6.5 / 16, 0, 0, 0, 4.5 / 4},
+    {"quantize", run_quantize, MEMBER(quantize), PER_DIM_AT_3_BITS, 9.0 / 4, 10.0 / 8, 10.0 / 16, 0, 0, 0, 12.0 / 4},
+    {"sketch", run_sketch, MEMBER(sketch), PER_DIM, 2.0 / 4, 3.0 / 8, 3.0 / 16, 0, 0, 0, 2.0 / 4},
+    {"sketch_dot", run_sketch_dot, MEMBER(sketch_dot), PER_DIM, 1.7 / 4, 2.3 / 8, 2.5 / 16, 0, 0, 0, 2.5 / 4},
+    {"to_f16", run_to_f16, MEMBER(to_f16), PER_DIM, 6.7 / 4, 1.0 / 8, 1.5 / 16, 0, 0, 0, 0.5 / 4},
+    {"pack", run_pack, MEMBER(pack), PER_DIM_AND_PLANE, 1.0 / 16, 1.0 / 32, 1.0 / 64, 0, 0, 0, 6.0 / 64},
+    {"transpose", run_transpose, MEMBER(transpose), PER_DIM, 256.0 / 64, 128.0 / 64, 128.0 / 64, 0, 0, 0, 128.0 / 64},
+    {"scan", run_scan, MEMBER(scan), PER_DIM, 12.0 / 4, 6.0 / 4, 4.5 / 4, 0, 3.5 / 4, 0, 14.0 / 4},
+    {"scan list", run_scan_list, MEMBER(scan), PER_DIM, 12.0 / 4, 6.0 / 4, 4.5 / 4, 0, 3.5 / 4, 0, 14.0 / 4},
+    {"select", run_select, MEMBER(select), PER_ITEM, 27, 15, 8, 0, 0, 0, 36},
+    {"gate", run_gate, MEMBER(gate), PER_ITEM, 72, 25, 14, 0, 0, 0, 100},
+    {"unpack", run_unpack, MEMBER(unpack), PER_DIM, 0, 0, 0, 28.0 / 4, 0, 0, 0},
+    {"multiply", run_multiply, MEMBER(multiply), PER_DIM, 0, 0, 0, 4.0 / 4, 0, 8.0 / 64, 0},
+    {"reach", run_reach, MEMBER(reach), PER_ITEM, 0, 0, 0, 22, 0, 0, 0},
+    {"sign_dots", run_sign_dots, MEMBER(sign_dots), PER_DIM, 2.3 / 16, 2.3 / 32, 2.5 / 64, 0, 0, 0, 2.5 / 16},
+    {"refine", run_refine, MEMBER(refine), PER_DIM_AND_PLANE, 75.0 / 400, 50.0 / 400, 40.0 / 400, 0, 0, 0, 98.0 / 400},
+    {"score", run_score, MEMBER(score), PER_DIM_AND_PLANE, 75.0 / 400, 50.0 / 400, 40.0 / 400, 0, 0, 0, 98.0 / 400},
+    {"dot_f32", run_dot_f32, MEMBER(dot_f32), PER_DIM, 16.0 / 16, 6.0 / 16, 3.0 / 16, 0, 0, 0, 12.0 / 16},
+    {"dot_f16", run_dot_f16, MEMBER(dot_f16), PER_DIM, 24.0 / 16, 6.0 / 16, 3.0 / 16, 0, 0, 0, 14.0 / 16},
 };
 
-static double bound_cycles(const struct bench *b, const struct op *op) {
-    bool avx2 = b->kernels.isa == TQ_ISA_AVX2;
-    double dim = (double)b->dim, per_dim = avx2 ? op->bound_avx2 : op->bound_avx512;
-    if (b->kernels.isa == TQ_ISA_SCALAR) return 0;
-    if (op->unit == UNIT_ROUNDS) { /* what is mixed, and 3/4 of a cycle for each element permuted */
-        double mixed = b->rotation.span * b->rotation.parts, gathered = b->rotation.permutation == NULL ? 0 : dim;
-        return b->rotation.rounds * (per_dim * mixed + 0.75 * gathered);
+static double stated_cycles(const struct op *op, const char *isa) {
+    const struct {
+        const char *isa;
+        double cycles;
+    } columns[] = {
+        {"ssse3", op->ssse3},           {"avx2", op->avx2}, {"avx512", op->avx512}, {"avx512vnni", op->avx512vnni},
+        {"avx512vbmi", op->avx512vbmi}, {"amx", op->amx},   {"neon", op->neon}};
+    for (size_t i = 0; i < TQ_COUNT(columns); i++) {
+        if (strcmp(columns[i].isa, isa) == 0) return columns[i].cycles;
     }
-    if (op->unit == UNIT_SEARCH && b->code_bits > (avx2 ? 3 : 4)) return 0; /* gathers: latency, not ports */
-    if (op->unit == UNIT_CODES) per_dim *= (double)b->bits;
-    return per_dim * dim;
+    return 0;
 }
+
+static bool is(const struct op *op, const char *name) { return strcmp(op->name, name) == 0; }
+
+/* Of an item; 0: none is stated. */
+static double port_cycles(const struct bench *b, const struct op *op) {
+    double dim = (double)b->dim, cycles = stated_cycles(op, b->kernels.name), mixed = b->rotation.span;
+    switch (op->unit) {
+    case PER_ITEM: return cycles;
+    case PER_DIM: return cycles * dim;
+    case PER_DIM_AND_PLANE: return b->code_bits > 3 ? 0 : cycles * dim * (double)b->bits;
+    case PER_DIM_AT_3_BITS: return b->code_bits == 3 ? cycles * dim : 0;
+    default: break;
+    }
+    if (is(op, "hadamard") || cycles == 0) return cycles * mixed;
+    bool narrow = strcmp(b->kernels.name, "ssse3") == 0 || strcmp(b->kernels.name, "neon") == 0;
+    double gathered = b->rotation.permutation == NULL ? 0 : dim * (narrow ? 1 : 0.75); /* cycles an element */
+    return b->rotation.rounds * (cycles * mixed * b->rotation.parts + gathered);
+}
+
+/* ---- Memory ---- */
+
+/* Bytes that an item reads, the query apart, and those that a run of items goes through. */
+struct traffic {
+    size_t bytes, moved, footprint; /* moved: whole lines of them */
+    enum level level;
+};
+
+static struct traffic traffic_of(const struct bench *b, const struct op *op) {
+    size_t dim = b->dim, block = tq_layout_block_bytes(dim), plane = tq_layout_plane_bytes(dim), bytes = 4 * dim;
+    size_t footprint = FLOAT_ROWS * bytes;
+    if (is(op, "hadamard")) bytes = 4 * b->rotation.span;
+    if (is(op, "sketch_dot")) bytes = 5 * dim;
+    if (is(op, "dot_f16")) bytes = 2 * dim;
+    if (is(op, "pack")) bytes = footprint = 2 * dim;
+    if (is(op, "transpose")) footprint = WARM_BLOCKS * (bytes = 128 * plane);
+    if (op->member == MEMBER(scan)) footprint = b->blocks * (bytes = block);
+    if (is(op, "scan list")) footprint /= 2;
+    if (is(op, "select")) footprint = WARM_BLOCKS * (bytes = 512);
+    if (is(op, "gate")) footprint = WARM_BLOCKS * (bytes = 1024);
+    if (is(op, "reach")) footprint = TILE_QUERIES * (bytes = 1024);
+    if (is(op, "unpack")) footprint = WARM_BLOCKS * (bytes = 2 * block);
+    if (is(op, "multiply")) bytes = (footprint = tq_layout_tile_bytes(b->groups)) / TILE_QUERIES;
+    if (is(op, "score") || is(op, "refine")) bytes = b->bits * plane + TAIL, footprint = b->rows * b->stride;
+    if (is(op, "sign_dots")) bytes = plane, footprint = b->rows * b->stride;
+    enum level level = footprint <= L1_BYTES ? L1 : footprint <= L2_BYTES ? L2 : STREAM;
+    if (is(op, "sign_dots") || is(op, "refine")) level = RANDOM;
+    size_t moved = is(op, "transpose") ? 128 * tq_round_up(plane, LINE) : bytes;
+    if (is(op, "score")) moved = tq_round_up(bytes, LINE);
+    return (struct traffic){bytes, moved, footprint, level};
+}
+
+typedef uint64_t words_u64x2 __attribute__((vector_size(16)));
+
+static inline __attribute__((always_inline)) uint64_t read_lines(const uint8_t *from, size_t bytes, bool ahead) {
+    words_u64x2 sums[4] = {{0, 0}, {0, 0}, {0, 0}, {0, 0}};
+    for (size_t at = 0; at + LINE <= bytes; at += LINE) {
+        const words_u64x2 *line = (const void *)(from + at);
+        if (ahead) __builtin_prefetch(from + at + (8 << 10));
+        for (size_t i = 0; i < 4; i++) sums[i] += line[i];
+    }
+    sums[0] += sums[1] + sums[2] + sums[3];
+    return sums[0][0] + sums[0][1];
+}
+
+/* Bytes a ns of the best round: a bound is what nothing gets below. */
+static double measure_bandwidth(struct bench *b, size_t bytes, bool ahead) {
+    size_t repeats = 1 + ((size_t)8 << 20) / bytes;
+    double best = 0;
+    for (int round = 0; round < ROUNDS; round++) {
+        uint64_t sum = 0;
+        double start = now_ns();
+        for (size_t i = 0; i < repeats; i++) {
+            sum += ahead ? read_lines(b->records, bytes, true) : read_lines(b->records, bytes, false);
+            __asm__ volatile("" ::: "memory"); /* or one reading would do for all */
+        }
+        double rate = (double)(repeats * bytes) / (now_ns() - start);
+        b->sink = (double)sum;
+        best = rate > best ? rate : best;
+    }
+    return best;
+}
+
+/* ns to touch `bytes` of each record in random order. */
+static double measure_random(struct bench *b, size_t bytes) {
+    double best = 1e30;
+    for (int round = 0; round < ROUNDS; round++) {
+        uint64_t sum = 0;
+        double start = now_ns();
+        for (size_t i = 0; i < b->rows; i++) {
+            const uint8_t *later = b->order[i + AHEAD < b->rows ? i + AHEAD : i];
+            for (size_t at = 0; at < bytes; at += LINE) __builtin_prefetch(later + at);
+            for (size_t at = 0; at < bytes; at += LINE) sum += b->order[i][at];
+        }
+        double ns = (now_ns() - start) / (double)b->rows;
+        b->sink = (double)sum;
+        best = ns < best ? ns : best;
+    }
+    return best;
+}
+
+/* ---- Table ---- */
 
 static double median_ns(struct bench *b, const struct op *op) {
     double samples[ROUNDS];
@@ -338,37 +488,59 @@ static double median_ns(struct bench *b, const struct op *op) {
     return samples[ROUNDS / 2];
 }
 
-static void print_op(struct bench *b, const struct op *op, double clock) {
-    double ns = median_ns(b, op), bound = bound_cycles(b, op);
-    double bits_read = op->unit == UNIT_CODES ? (double)b->bits : op->bits_read;
-    double bytes = op->unit == UNIT_NONE ? 512 : bits_read * (double)b->dim / 8;
-    if (strncmp(op->name, "scan", 4) == 0) bytes = (double)tq_layout_block_bytes(b->dim);
-    if (strcmp(op->name, "hadamard") == 0) bytes = 4.0 * b->rotation.span;
-    printf("%-10s %-6s %10.1f ns %8.2f GB/s", op->name, b->kernels.name, ns, bytes / ns);
-    if (bound > 0) printf("  %5.0f %% of bound", 100 * bound / (ns * clock));
+static double memory_ns(struct bench *b, struct traffic traffic) {
+    double moved = (double)traffic.moved;
+    switch (traffic.level) {
+    case RANDOM: return measure_random(b, traffic.bytes);
+    case STREAM: return moved / measure_bandwidth(b, traffic.footprint, true);
+    default: return moved / b->bandwidth[traffic.level];
+    }
+}
+
+static void print_op(struct bench *b, const struct op *op) {
+    struct traffic traffic = traffic_of(b, op);
+    double ns = median_ns(b, op), ports = port_cycles(b, op) / b->clock, memory = memory_ns(b, traffic);
+    double bound = ports > memory ? ports : memory;
+    printf("%-10s %-10s %10.1f ns %8.2f GB/s", op->name, b->kernels.name, ns, (double)traffic.bytes / ns);
+    if (ports > 0) {
+        printf("   bound %8.1f ns %-6s %4.0f %%", bound, ports > memory ? "ports" : level_names[traffic.level],
+               100 * bound / ns);
+    }
     printf("\n");
 }
 
+static bool same_function(const struct tq_kernels *a, const struct tq_kernels *b, const struct op *op) {
+    return memcmp((const char *)a + op->member, (const char *)b + op->member, sizeof(void (*)(void))) == 0;
+}
+
+static void bench_op(struct bench *b, const struct op *op) {
+    struct tq_kernels weaker = {0};
+    for (size_t i = 0; tq_isa_name(i) != NULL; i++) {
+        unsigned mask;
+        if (!tq_isa_from_name(tq_isa_name(i), &mask) || (mask & ~tq_cpu_isa()) != 0) continue;
+        tq_kernels_select(mask, &b->kernels);
+        if (!same_function(&b->kernels, &weaker, op)) print_op(b, op);
+        weaker = b->kernels;
+    }
+}
+
 int main(int argc, char **argv) {
-    static const char *const names[] = {"scalar", "avx2", "avx512"};
     static struct bench b;
     size_t dim = argc > 1 ? strtoul(argv[1], NULL, 10) : 100, bits = argc > 2 ? strtoul(argv[2], NULL, 10) : 4;
     if (dim < 1 || dim > 65536 || bits < 1 || bits > 9) {
-        fprintf(stderr, "usage: bench_kernels [dim 1..65536] [bits 1..9]\n");
+        fprintf(stderr, "usage: bench_kernels [dim 1..65536 [bits 1..9 [operation]]]\n");
         return 2;
     }
     bench_init(&b, dim, bits);
-    double clock = measure_clock();
-    printf("dim %zu, bits %zu (code %zu, sketch %d), %zu rows of %zu bytes, rotation %u rounds of %u x %u, %.2f GHz\n",
-           dim, bits, b.code_bits, (int)b.query.sketch, b.rows, b.stride, b.rotation.rounds, b.rotation.parts,
-           b.rotation.span, clock);
+    b.clock = measure_clock();
+    b.bandwidth[L1] = measure_bandwidth(&b, L1_BYTES / 2, false);
+    b.bandwidth[L2] = measure_bandwidth(&b, L2_BYTES / 2, false);
+    printf("dim %zu, bits %zu (code %zu, sketch %d), %zu rows of %zu bytes, rotation %u rounds of %u x %u\n", dim, bits,
+           b.code_bits, (int)b.query.sketch, b.rows, b.stride, b.rotation.rounds, b.rotation.parts, b.rotation.span);
+    printf("%.2f GHz; reading %.0f GB/s from L1, %.0f from L2, %.0f from the records\n", b.clock, b.bandwidth[L1],
+           b.bandwidth[L2], measure_bandwidth(&b, b.rows * b.stride, true));
     for (size_t i = 0; i < TQ_COUNT(ops); i++) {
-        for (size_t k = 0; k < TQ_COUNT(names); k++) {
-            unsigned mask;
-            if (!tq_isa_from_name(names[k], &mask) || (mask & ~tq_cpu_isa()) != 0) continue;
-            tq_kernels_select(mask, &b.kernels);
-            if (strcmp(b.kernels.name, names[k]) == 0) print_op(&b, &ops[i], clock);
-        }
+        if (argc < 4 || is(&ops[i], argv[3])) bench_op(&b, &ops[i]);
     }
     return 0; /* memory goes with the process */
 }

@@ -1,6 +1,6 @@
 # One ctest per file. Label `quick` unless the file's name ends in _full; `full` is everything.
 #   tests/unit/test_*.c       cmocka programs        tests/kernels/check_*.c   plain programs
-#   tests/{sql,shell,crash}/*.sh, tests/sql/run_sql.py   get the build folder as their argument
+#   tests/{sql,shell,crash,kernels}/*.sh, tests/sql/run_sql.py   get the build folder as their argument
 #   other .c files in tests/unit and tests/kernels are linked into every program of their folder
 # Tests run in the source folder; they write below $TMPDIR only.
 find_package(Python3 COMPONENTS Interpreter)
@@ -55,7 +55,8 @@ else()
   list(APPEND TQ_MISSING "unit tests (apt-get install libcmocka-dev)")
 endif()
 
-file(GLOB scripts CONFIGURE_DEPENDS tests/sql/*.sh tests/shell/*.sh tests/crash/*.sh)
+file(GLOB scripts CONFIGURE_DEPENDS tests/sql/*.sh tests/shell/*.sh tests/crash/*.sh
+     tests/kernels/*.sh)
 foreach(script IN LISTS scripts)
   get_filename_component(name ${script} NAME_WE)
   get_filename_component(folder ${script} DIRECTORY)

@@ -16,9 +16,8 @@ enum tq_status tq_vector_reserve(struct tq_vector *vector, size_t count, size_t 
 
 /* A row that the planes could not dismiss. */
 struct tq_survivor {
-    double upper; /* smallest upper bound of its score so far */
+    double upper; /* some upper bound of its score, or of what its planes leave above any bar it may yet meet */
     uint32_t segment, row;
-    int32_t first; /* signed dot product of the first plane */
 };
 
 /* A row whose full code has been scored. */
@@ -26,22 +25,36 @@ struct tq_refined {
     double upper, estimate; /* of its score */
     double rank_key;        /* m: what the k-th largest is taken of */
     uint32_t segment, row;
+    bool planes_pending; /* `upper` lacks the bounds of the planes */
 };
 
-enum { TQ_BATCH_ROWS = 256 };
+enum { TQ_BATCH_ROWS = 256, TQ_TASK_BLOCKS = 64 };
+
+/* What a thread works in, whichever query it works for. */
+struct tq_scratch {
+    uint16_t sums[TQ_TASK_BLOCKS * TQ_BLOCK_ROWS], maxima[TQ_TASK_BLOCKS]; /* of a task's second plane */
+    const uint8_t *records[TQ_BATCH_ROWS];
+    struct tq_survivor batch[TQ_BATCH_ROWS];
+    struct tq_code_dots codes[TQ_BATCH_ROWS];
+};
 
 /* One thread's share of refining: a bar of its own, which rises. */
 struct tq_worker {
+    struct tq_scratch *scratch;
     struct tq_topk top;
     struct tq_vector heap;    /* double: top's memory */
     struct tq_vector refined; /* struct tq_refined */
+    struct tq_vector found;   /* struct tq_survivor */
     uint64_t survivors;       /* scored at full depth */
     enum tq_status status;
     char message[512]; /* tq_message() of the thread that failed */
-    const uint8_t *records[TQ_BATCH_ROWS];
-    struct tq_survivor batch[TQ_BATCH_ROWS];
-    int32_t dots[TQ_BATCH_ROWS];
-    struct tq_code_dots codes[TQ_BATCH_ROWS];
+};
+
+/* Rows that may be found: alive, and allowed by the caller's filter. */
+struct tq_allowed {
+    struct tq_vector words; /* u64 bitmaps, segment after segment */
+    struct tq_vector at;    /* size_t: where each segment's begins, SIZE_MAX for none: all rows */
+    uint64_t rows;
 };
 
 /* A segment inside a window. */
@@ -52,15 +65,23 @@ struct tq_span {
     const uint64_t *allowed; /* NULL: all */
 };
 
+/* A run of a span's blocks, and what the first plane leaves of it. */
+struct tq_task {
+    const struct tq_span *span;
+    uint32_t block, blocks;
+    uint32_t listed; /* blocks that may hold survivors: tq_task_list */
+    uint32_t rows;   /* that may be survivors, where they are counted */
+};
+
 enum { TQ_WINDOW_SEGMENTS = 8 };
 
 struct tq_window {
     struct tq_span spans[TQ_WINDOW_SEGMENTS];
-    size_t span_count, block_count;
-    struct tq_vector sums[2];   /* u16[128 * block_count] of each plane */
-    struct tq_vector maxima[2]; /* u16[block_count] */
-    struct tq_vector lists;     /* u32[block_count]: blocks that may hold survivors, span after span */
-    size_t list_first[TQ_WINDOW_SEGMENTS + 1];
+    size_t span_count, block_count, task_count;
+    struct tq_vector tasks;  /* struct tq_task */
+    struct tq_vector sums;   /* u16[128 * block_count] of the first plane */
+    struct tq_vector maxima; /* u16[block_count] */
+    struct tq_vector lists;  /* u32[block_count]: each task's list begins where its blocks do */
 };
 
 struct tq_searcher {
@@ -72,6 +93,7 @@ struct tq_searcher {
     struct tq_bound bound;
     size_t wanted;    /* how many the bar is the wanted-th largest of */
     bool proof;       /* bounds hold with certainty: any valid bar gives the same answer */
+    bool count_rows;  /* listing blocks counts their rows */
     bool by_estimate; /* a fixed count of the best estimates, not every row whose bound asks for it */
     double seed_bar;
     double sqrt_dim;
@@ -80,14 +102,16 @@ struct tq_searcher {
     double query_slack; /* what rounding the query costs, per unit of length of the code, and again of the sketch */
     double code_slack;  /* that, and the arithmetic's, per unit of length of the code */
     struct tq_window window;
-    struct tq_vector survivors;  /* struct tq_survivor */
-    struct tq_vector ranked;     /* candidates, rank.c's own struct */
-    float *row;                  /* one exact row, widened */
-    struct tq_vector allowed;    /* u64 bitmaps, segment after segment */
-    struct tq_vector allowed_at; /* size_t: where each segment's begins, SIZE_MAX for none */
-    uint64_t allowed_rows;       /* alive and not filtered out */
-    struct tq_worker *workers;   /* worker_count of them, and one more for the seeds */
+    struct tq_vector survivors; /* struct tq_survivor */
+    struct tq_vector ranked;    /* candidates, rank.c's own struct */
+    float *row;                 /* one exact row, widened */
+    struct tq_allowed own_allowed;
+    const struct tq_allowed *allowed; /* own, or that of the searcher whose lane this is */
+    struct tq_worker *workers;        /* worker_count of them, and one more for the seeds */
     size_t worker_count;
+    struct tq_scratch *own_scratch; /* of the workers; NULL in a lane */
+    struct tq_batch **batches;      /* batch_count of them, one a thread; made when first needed */
+    size_t batch_count;
     struct tq_search_stats *stats;
 };
 
@@ -95,10 +119,27 @@ static inline struct tq_segment *tq_searcher_segment(const struct tq_searcher *s
     return s->view->segments[segment].segment;
 }
 
+/* Whether a row may reach the bar, by an estimate of its cosine with all slack added: the same question as comparing
+ * its upper bound, without solving for it. Says yes in doubt. */
+struct tq_gate {
+    double bar, cosine, kappa; /* cosine metric: the bar, and zeta * perp of it */
+};
+
 void tq_worker_reset(struct tq_searcher *s, struct tq_worker *w);
 /* A parallel region's failures: noted by the worker's thread, told again by the caller's. */
 void tq_worker_note(struct tq_worker *w, enum tq_status status);
 enum tq_status tq_workers_status(const struct tq_searcher *s);
+
+/* search.c */
+/* Workers of one query; `scratch` is borrowed by all of them, or NULL: each gets its own. */
+enum tq_status tq_searcher_set_workers(struct tq_searcher *s, size_t count, struct tq_scratch *scratch);
+/* Make ready for a query, which is borrowed. */
+enum tq_status tq_searcher_set_query(struct tq_searcher *s, const struct tq_query *query, size_t k);
+/* Whether so few rows are allowed that their codes are refined directly. */
+bool tq_searcher_few_allowed(const struct tq_searcher *s);
+
+/* batch.c */
+void tq_batches_free(struct tq_searcher *s);
 
 /* filter.c */
 enum tq_status tq_filter_begin(struct tq_searcher *s);
@@ -107,41 +148,64 @@ const uint64_t *tq_filter_allowed(const struct tq_searcher *s, uint32_t segment)
 /* window.c: one window of segments, from its planes to refined rows. */
 enum tq_status tq_window_run(struct tq_searcher *s, uint32_t segment_first, uint32_t segment_count);
 
-static inline uint16_t *tq_window_sums(const struct tq_window *w, int plane, const struct tq_span *span) {
-    return (uint16_t *)w->sums[plane].data + span->block_first * TQ_BLOCK_ROWS;
+static inline uint16_t *tq_window_sums(const struct tq_window *w, const struct tq_span *span, uint32_t block) {
+    return (uint16_t *)w->sums.data + (span->block_first + block) * TQ_BLOCK_ROWS;
 }
-static inline uint16_t *tq_window_maxima(const struct tq_window *w, int plane, const struct tq_span *span) {
-    return (uint16_t *)w->maxima[plane].data + span->block_first;
+static inline uint16_t *tq_window_maxima(const struct tq_window *w, const struct tq_span *span, uint32_t block) {
+    return (uint16_t *)w->maxima.data + span->block_first + block;
+}
+static inline uint32_t *tq_task_list(const struct tq_window *w, const struct tq_task *task) {
+    return (uint32_t *)w->lists.data + task->span->block_first + task->block;
 }
 /* A sum of look-ups as the signed dot product of a plane. */
 static inline int32_t tq_first_dot(const struct tq_searcher *s, uint16_t sum) {
     return 2 * sum - s->query->plane_abs_sum;
 }
 
+/* task.c */
+size_t tq_thread_number(void); /* of the calling thread in its OpenMP team; 0 without one */
+enum tq_status tq_tasks_lay_out(struct tq_searcher *s, uint32_t segment_first, uint32_t segment_count);
+/* A step of every task, by all workers. */
+typedef enum tq_status (*tq_task_step)(struct tq_searcher *s, struct tq_worker *worker, struct tq_task *task);
+enum tq_status tq_tasks_run(struct tq_searcher *s, tq_task_step step);
+/* Scan `count` blocks of a task, its first ones or those listed; sums and maxima begin with the task's first block. */
+enum tq_status tq_task_scan(struct tq_searcher *s, const struct tq_task *task, enum tq_plane plane,
+                            const uint32_t *list, uint32_t count, uint16_t *sums, uint16_t *maxima);
+
+/* seed.c */
+enum tq_status tq_seed(struct tq_searcher *s);
+
 /* collect.c */
 /* Clear the bits of rows that are beyond the segment, dead or filtered out. */
 void tq_span_allow(const struct tq_span *span, uint32_t block, uint64_t mask[2]);
-/* Blocks that may hold survivors of the first plane into the window's lists, and about how many rows those are, if
- * it is to be known. */
-enum tq_status tq_collect_list(struct tq_searcher *s, bool count_rows, uint64_t *rows);
-/* The survivors of the listed blocks by the planes read, into s->survivors. */
+/* Blocks that may hold survivors of the first plane into the tasks' lists, and about how many rows those are, if it
+ * is to be known. */
+enum tq_status tq_collect_list(struct tq_searcher *s, bool count_rows, uint64_t *blocks, uint64_t *rows);
+/* The gate of rows by both planes, for a bar at a cosine and zeta times the part of the query orthogonal to it. */
+struct tq_gate_query tq_gate_line(const struct tq_searcher *s, double cosine, double kappa);
+/* The cosine that some row of a block must have at least, and its kappa. */
+double tq_block_cosine(const struct tq_searcher *s, const struct tq_gate *gate, const struct tq_block_stats *stats,
+                       double *kappa);
+/* A row that the gate let through, by dot = 2 dot1 + dot2: appended to out if it may reach the bar. Returns how many
+ * rows that makes. norm: 1 for the cosine metric. */
+uint32_t tq_take_row(const struct tq_searcher *s, const struct tq_gate *gate, int32_t dot,
+                     struct tq_second_scalars scalars, double norm, uint32_t segment, uint32_t row,
+                     struct tq_survivor *out);
+/* Room for a block's rows among the survivors found. */
+enum tq_status tq_reserve_block(struct tq_worker *worker, struct tq_survivor **out);
+/* The survivors of the listed blocks into worker->found, by the first plane or, read here, the second as well. */
 enum tq_status tq_collect(struct tq_searcher *s, bool second);
 
 /* row_bound.c */
-/* The row's upper bound by its first plane, given the signed dot product. scalars of the row are read. */
 struct tq_plane_scalars {
     float first_error;
     struct tq_second_scalars second;
     float norm;
 };
-double tq_upper_first(const struct tq_searcher *s, int32_t first, const struct tq_plane_scalars *scalars);
-double tq_upper_second(const struct tq_searcher *s, int32_t first, int32_t second,
-                       const struct tq_plane_scalars *scalars);
-/* Whether a row may reach the bar, by an estimate of its cosine with all slack added: the same question as comparing
- * its upper bound, without solving for it. Says yes in doubt. */
-struct tq_gate {
-    double bar, cosine, kappa; /* cosine metric: the bar, and zeta * perp of it */
-};
+/* The row's upper bound by a plane, given the signed dot products. */
+double tq_upper_first(const struct tq_searcher *s, int32_t first, float error, float norm);
+double tq_upper_second(const struct tq_searcher *s, int32_t first, int32_t second, struct tq_second_scalars scalars,
+                       float norm);
 struct tq_gate tq_gate_at(const struct tq_searcher *s, double bar);
 static inline bool tq_gate_open(const struct tq_searcher *s, const struct tq_gate *gate, double estimate, double error,
                                 double norm) {
@@ -156,17 +220,24 @@ static inline double tq_gate_length(double error) { return 1 + 0.5 * error * err
 
 enum tq_status tq_plane_scalars_get(const struct tq_searcher *s, uint32_t segment, uint32_t row,
                                     struct tq_plane_scalars *scalars);
-/* The bounds of a record's full code; false where they show that the row cannot reach the gate's bar. */
-bool tq_bound_full(const struct tq_searcher *s, const uint8_t *record, const struct tq_code_dots *dots, double upper,
-                   const struct tq_gate *gate, struct tq_refined *refined);
+/* Whether a record's full code leaves its row; and the bounds by it. */
+bool tq_gate_full(const struct tq_searcher *s, const uint8_t *record, const struct tq_code_dots *dots,
+                  const struct tq_gate *gate);
+void tq_bound_full(const struct tq_searcher *s, const uint8_t *record, const struct tq_code_dots *dots,
+                   struct tq_refined *refined);
+/* The smallest upper bound by the planes. Every row of an answer gets it, or which planes were read would show. (A
+ * proof's answer is the true one, whatever bounds it took.) */
+enum tq_status tq_bound_planes(struct tq_searcher *s, uint32_t segment, uint32_t row, const uint8_t *record,
+                               double *upper);
 
 /* survivors.c */
-/* How much of the planes a survivor's `upper` includes already. */
-enum tq_depth { TQ_DEPTH_NONE = 0, TQ_DEPTH_FIRST = 1, TQ_DEPTH_SECOND = 2 };
 /* Refine survivors; results go to the workers. Those refined early are marked by an upper bound of -infinity. */
-enum tq_status tq_survivors_refine(struct tq_searcher *s, struct tq_survivor *survivors, size_t count,
-                                   enum tq_depth depth);
+enum tq_status tq_survivors_refine(struct tq_searcher *s, struct tq_survivor *survivors, size_t count);
 /* Refine some rows only to raise s->seed_bar, a bar that no row of the answer is below. */
+/* Those found by one worker, by that worker; none are left. */
+enum tq_status tq_survivors_refine_found(struct tq_searcher *s, struct tq_worker *w);
+/* The best bar so far: of the seeds, or of the rows that this worker has refined. */
+double tq_worker_bar(const struct tq_searcher *s, const struct tq_worker *w);
 enum tq_status tq_survivors_seed(struct tq_searcher *s, const struct tq_survivor *survivors, size_t count);
 
 /* rank.c */

@@ -6,48 +6,6 @@
 
 enum { THRESHOLD_NEVER = 65536 };
 
-/* ---- Thresholds: the smallest sum a row of a block may have and still reach the bar ---- */
-
-static uint32_t clamp_threshold(double sum) {
-    if (!(sum >= 1)) return 0;                                          /* also NaN */
-    return sum > 65536 ? (uint32_t)THRESHOLD_NEVER : (uint32_t)sum - 1; /* one less: rounding of this arithmetic */
-}
-
-/* The cosine that some row of a block must have at least, and zeta times the part of the query orthogonal to it. */
-static double block_cosine(const struct tq_searcher *s, const struct tq_gate *gate, const struct tq_block_stats *stats,
-                           double *kappa) {
-    *kappa = gate->kappa;
-    if (s->bound.metric == TQ_COSINE) return gate->bar;
-    double cosine = tq_bound_cosine_range(&s->bound, gate->bar, (double)stats->norm_min, (double)stats->norm_max);
-    *kappa = s->bound.zeta * tq_bound_perp(cosine);
-    return cosine;
-}
-
-static uint32_t first_threshold(const struct tq_searcher *s, const struct tq_gate *gate,
-                                const struct tq_block_stats *stats) {
-    double far = (double)stats->first_error_max, kappa;
-    if (isinf(gate->bar) || isinf(far)) return 0;
-    double cosine = block_cosine(s, gate, stats, &kappa), shrink = 1 / sqrt(1 + far * far),
-           least = -kappa * far * shrink;
-    if (cosine > 0) {
-        least += cosine * shrink;
-    } else {
-        least += cosine / sqrt(1 + (double)stats->first_error_min * (double)stats->first_error_min);
-    }
-    return clamp_threshold(((least - s->plane_slack) / s->plane_scale + s->query->plane_abs_sum) / 2);
-}
-
-/* For sums of the form first + second / 2. */
-static uint32_t second_threshold(const struct tq_searcher *s, const struct tq_gate *gate,
-                                 const struct tq_block_stats *stats) {
-    double error = (double)stats->second_error_max, kappa;
-    if (isinf(gate->bar) || isinf(error)) return 0;
-    double cosine = block_cosine(s, gate, stats, &kappa);
-    double least = cosine - kappa * error - s->plane_slack * tq_gate_length(error);
-    double scale = (double)(least > 0 ? stats->second_scale_max : stats->second_scale_min);
-    return clamp_threshold((least / (s->plane_scale * scale) + 3.0 * s->query->plane_abs_sum) / 4 - 0.5);
-}
-
 void tq_span_allow(const struct tq_span *span, uint32_t block, uint64_t mask[2]) {
     uint32_t rows = span->rows - block * TQ_BLOCK_ROWS;
     if (rows < 64) {
@@ -61,70 +19,72 @@ void tq_span_allow(const struct tq_span *span, uint32_t block, uint64_t mask[2])
     mask[1] &= span->allowed[2 * (size_t)block + 1];
 }
 
-/* ---- What the first plane leaves ---- */
+/* ---- Blocks: the smallest first sum that a row may have and still reach the bar ---- */
 
-enum tq_status tq_collect_list(struct tq_searcher *s, bool count_rows, uint64_t *rows) {
-    struct tq_window *w = &s->window;
+double tq_block_cosine(const struct tq_searcher *s, const struct tq_gate *gate, const struct tq_block_stats *stats,
+                       double *kappa) {
+    *kappa = gate->kappa;
+    if (s->bound.metric == TQ_COSINE) return gate->bar;
+    double cosine = tq_bound_cosine_range(&s->bound, gate->bar, (double)stats->norm_min, (double)stats->norm_max);
+    *kappa = s->bound.zeta * tq_bound_perp(cosine);
+    return cosine;
+}
+
+static inline uint32_t first_threshold(const struct tq_searcher *s, const struct tq_gate *gate, double per_sum,
+                                       const struct tq_block_stats *stats) {
+    double kappa, cosine = tq_block_cosine(s, gate, stats, &kappa);
+    double least = cosine * (double)(cosine > 0 ? stats->cos_min : stats->cos_max) - kappa * (double)stats->sin_max;
+    double sum = (least - s->plane_slack) * per_sum + 0.5 * s->query->plane_abs_sum;
+    if (!(sum >= 1)) return 0;                                          /* also NaN, of infinities */
+    return sum > 65536 ? (uint32_t)THRESHOLD_NEVER : (uint32_t)sum - 1; /* one less: rounding of this arithmetic */
+}
+
+/* Rows of a block whose first sum reaches the threshold. */
+static uint32_t count_rows_of(const struct tq_searcher *s, const struct tq_span *span, uint32_t block,
+                              uint32_t threshold) {
+    uint64_t mask[2];
+    s->codec->kernels.select(tq_window_sums(&s->window, span, block), NULL, (uint16_t)threshold, mask);
+    tq_span_allow(span, block, mask);
+    return (uint32_t)(__builtin_popcountll(mask[0]) + __builtin_popcountll(mask[1]));
+}
+
+static enum tq_status list_task(struct tq_searcher *s, struct tq_worker *worker, struct tq_task *task) {
+    const struct tq_span *span = task->span;
+    const uint16_t *maxima = tq_window_maxima(&s->window, span, 0);
+    uint32_t *list = tq_task_list(&s->window, task), listed = 0, end = task->block + task->blocks;
     struct tq_gate gate = tq_gate_at(s, s->seed_bar);
-    uint32_t *lists = w->lists.data;
-    size_t listed = 0;
-    *rows = 0;
-    for (size_t i = 0; i < w->span_count; i++) {
-        const struct tq_span *span = &w->spans[i];
-        const uint16_t *sums = tq_window_sums(w, 0, span), *maxima = tq_window_maxima(w, 0, span);
-        w->list_first[i] = listed;
-        for (uint32_t block = 0; block < span->blocks; block++) {
-            const void *stats = NULL;
-            TQ_TRY(tq_segment_block(tq_searcher_segment(s, span->segment), TQ_PLANE_STATS, block, &stats));
-            uint32_t threshold = first_threshold(s, &gate, stats);
-            if (maxima[block] < threshold) continue;
-            if (!count_rows && span->allowed == NULL) {
-                lists[listed++] = block;
-                continue;
-            }
-            uint64_t mask[2];
-            s->codec->kernels.select(sums + (size_t)block * TQ_BLOCK_ROWS, NULL, (uint16_t)threshold, mask);
-            tq_span_allow(span, block, mask);
-            uint32_t count = (uint32_t)(__builtin_popcountll(mask[0]) + __builtin_popcountll(mask[1]));
-            *rows += count;
-            if (count > 0) lists[listed++] = block;
+    double per_sum = 0.5 / s->plane_scale;
+    (void)worker;
+    task->rows = 0;
+    for (uint32_t block = task->block, run = 0; block < end; block += run) {
+        const void *units = NULL;
+        TQ_TRY(
+            tq_segment_blocks(tq_searcher_segment(s, span->segment), TQ_PLANE_STATS, block, end - block, &units, &run));
+        for (uint32_t i = 0; i < run; i++) {
+            uint32_t threshold = first_threshold(s, &gate, per_sum, (const struct tq_block_stats *)units + i);
+            if (maxima[block + i] < threshold) continue;
+            uint32_t rows = !s->count_rows && span->allowed == NULL ? 1 : count_rows_of(s, span, block + i, threshold);
+            task->rows += rows;
+            list[listed] = block + i;
+            listed += rows > 0;
         }
     }
-    w->list_first[w->span_count] = listed;
+    task->listed = listed;
     return TQ_OK;
 }
 
-/* The scalars of one block's rows, as stored; `second` only if that plane has been read. */
-struct block_scalars {
-    const uint16_t *first_error;
-    const struct tq_second_scalars *second;
-    const float *norm;
-};
-
-static enum tq_status block_scalars_get(struct tq_searcher *s, uint32_t segment, uint32_t block, bool second,
-                                        struct block_scalars *out) {
-    struct tq_segment *from = tq_searcher_segment(s, segment);
-    const void *units = NULL;
-    *out = (struct block_scalars){NULL, NULL, NULL};
-    TQ_TRY(tq_segment_block(from, TQ_PLANE_FIRST_ERROR, block, &units));
-    out->first_error = units;
-    if (second) {
-        TQ_TRY(tq_segment_block(from, TQ_PLANE_SECOND_SCALARS, block, &units));
-        out->second = units;
-    }
-    if (s->bound.metric != TQ_COSINE) {
-        TQ_TRY(tq_segment_block(from, TQ_PLANE_NORM, block, &units));
-        out->norm = units;
+enum tq_status tq_collect_list(struct tq_searcher *s, bool count_rows, uint64_t *blocks, uint64_t *rows) {
+    const struct tq_task *tasks = s->window.tasks.data;
+    s->count_rows = count_rows;
+    TQ_TRY(tq_tasks_run(s, list_task));
+    for (size_t t = 0; t < s->window.task_count; t++) {
+        *blocks += tasks[t].listed;
+        *rows += tasks[t].rows;
     }
     return TQ_OK;
 }
 
-/* Rows of a block that pass the gate, with a loose bound of their cosines. */
-struct passed {
-    uint32_t count;
-    uint8_t rows[TQ_BLOCK_ROWS];
-    double cosines[TQ_BLOCK_ROWS];
-};
+/* ---- Rows by the first plane alone ---- */
 
 /* A stored half without a branch: exact where it is normal; never below the true value of a number >= 0, and 65536,
  * beyond any bar, for infinity. */
@@ -135,104 +95,167 @@ static inline double half_at_least(uint16_t half) {
     return (double)value;
 }
 
-/* Estimate and error of a row by the deepest plane read; all slack is added to the estimate. */
-static inline double estimate_row(const struct tq_searcher *s, const struct block_scalars *stored, uint32_t r,
-                                  int32_t first, int32_t second, double *error) {
-    if (stored->second != NULL) {
-        *error = half_at_least(stored->second[r].error);
-        double cosine = s->plane_scale * (2.0 * first + second) * half_at_least(stored->second[r].scale);
-        return cosine + s->plane_slack * tq_gate_length(*error);
-    }
-    *error = half_at_least(stored->first_error[r]);
-    double length = tq_gate_length(*error), cosine = s->plane_scale * first;
-    return (cosine > 0 ? cosine * length : cosine) + s->plane_slack * length; /* the true length is 1 or more */
+enum tq_status tq_reserve_block(struct tq_worker *worker, struct tq_survivor **out) {
+    TQ_TRY(tq_vector_reserve(&worker->found, worker->found.count + TQ_BLOCK_ROWS, sizeof(struct tq_survivor)));
+    *out = (struct tq_survivor *)worker->found.data + worker->found.count;
+    return TQ_OK;
 }
 
-/* Whether a row stays is hard to foresee, so it decides no branch here. */
-static void gate_rows(const struct tq_searcher *s, const struct tq_gate *gate, const struct block_scalars *stored,
-                      const uint16_t *sums, const uint16_t *deeper, const uint64_t mask[2], struct passed *passed) {
+/* What a row may score at any bar from the gate's on: for the cosine metric without solving for it, because the part
+ * of the query orthogonal to the row shrinks as the bar rises. */
+static inline double loose_upper(const struct tq_searcher *s, const struct tq_gate *gate, double estimate, double error,
+                                 double norm) {
+    if (s->bound.metric == TQ_COSINE) return estimate + gate->kappa * error + 1e-9;
+    return tq_bound_score(&s->bound, tq_bound_upper(estimate, s->bound.zeta * error), norm, +1);
+}
+
+/* Rows of a block that pass the gate. Whether one does is hard to foresee, so it decides no branch. */
+static uint32_t gate_first(const struct tq_searcher *s, const struct tq_gate *gate, const uint16_t *sums,
+                           const uint16_t *errors, const float *norms, const uint64_t mask[2],
+                           struct tq_survivor *out) {
     uint32_t count = 0;
     for (uint32_t half = 0; half < 2; half++) {
         for (uint64_t rest = mask[half]; rest != 0; rest &= rest - 1) {
             uint32_t r = 64 * half + (uint32_t)__builtin_ctzll(rest);
-            int32_t second = deeper == NULL ? 0 : tq_first_dot(s, deeper[r]);
-            double error, cosine = estimate_row(s, stored, r, tq_first_dot(s, sums[r]), second, &error);
-            passed->rows[count] = (uint8_t)r;
-            passed->cosines[count] = cosine + error;
-            count += tq_gate_open(s, gate, cosine, error, stored->norm == NULL ? 1 : (double)stored->norm[r]);
+            double error = half_at_least(errors[r]), length = tq_gate_length(error);
+            double cosine = s->plane_scale * tq_first_dot(s, sums[r]);
+            cosine = (cosine > 0 ? cosine * length : cosine) + s->plane_slack * length; /* the true length is >= 1 */
+            double norm = norms == NULL ? 1 : (double)norms[r];
+            out[count].upper = loose_upper(s, gate, cosine, error, norm);
+            out[count].row = r;
+            count += out[count].upper >= gate->bar;
         }
     }
-    passed->count = count;
+    return count;
 }
 
-/* The upper bound of a row's score by the planes read. A proof needs no more than some bound: its answer is the
- * true one. Else every row gets the bounds of every plane, or the answer would depend on what was read. */
-static double upper_of(const struct tq_searcher *s, const struct block_scalars *stored, uint32_t r, int32_t first,
-                       const uint16_t *deeper, double cosine) {
-    struct tq_plane_scalars scalars = {.norm = stored->norm == NULL ? 1 : stored->norm[r]};
-    if (s->proof) return tq_bound_score(&s->bound, cosine, (double)scalars.norm, +1);
-    scalars.first_error = tq_f32_from_f16(stored->first_error[r]);
-    double upper = tq_upper_first(s, first, &scalars);
-    if (deeper == NULL || upper < s->seed_bar) return upper;
-    scalars.second = stored->second[r];
-    return fmin(upper, tq_upper_second(s, first, tq_first_dot(s, deeper[r]), &scalars));
-}
-
-/* The same line for a whole block at once in f32, a little lower than the rows' own. */
-static struct tq_gate_query gate_line(const struct tq_searcher *s, const struct tq_gate *gate) {
-    return (struct tq_gate_query){.base = 3 * s->query->plane_abs_sum,
-                                  .unit = (float)s->plane_scale,
-                                  .slack = (float)s->plane_slack,
-                                  .bar = (float)(gate->cosine - 1e-5),
-                                  .kappa = (float)gate->kappa};
-}
-
-static enum tq_status collect_block(struct tq_searcher *s, const struct tq_span *span, uint32_t block, bool second,
-                                    const struct tq_gate *gate, const struct tq_gate_query *line) {
-    size_t at = (size_t)block * TQ_BLOCK_ROWS;
-    const uint16_t *sums = tq_window_sums(&s->window, 0, span) + at;
-    const uint16_t *deeper = second ? tq_window_sums(&s->window, 1, span) + at : NULL;
-    const void *stats = NULL;
-    TQ_TRY(tq_segment_block(tq_searcher_segment(s, span->segment), TQ_PLANE_STATS, block, &stats));
-    uint32_t threshold = second ? second_threshold(s, gate, stats) : first_threshold(s, gate, stats);
-    if (threshold >= THRESHOLD_NEVER) return TQ_OK;
+static enum tq_status collect_block_first(struct tq_searcher *s, struct tq_worker *worker, const struct tq_span *span,
+                                          uint32_t block, const struct tq_gate *gate) {
+    struct tq_segment *segment = tq_searcher_segment(s, span->segment);
+    const uint16_t *sums = tq_window_sums(&s->window, span, block);
+    const void *stats = NULL, *errors = NULL, *norms = NULL;
+    TQ_TRY(tq_segment_block(segment, TQ_PLANE_STATS, block, &stats));
+    uint32_t threshold = first_threshold(s, gate, 0.5 / s->plane_scale, stats);
     uint64_t mask[2];
-    s->codec->kernels.select(sums, deeper, (uint16_t)threshold, mask);
+    s->codec->kernels.select(sums, NULL, (uint16_t)threshold, mask);
     tq_span_allow(span, block, mask);
     if ((mask[0] | mask[1]) == 0) return TQ_OK;
-    struct block_scalars stored;
-    struct passed passed;
-    TQ_TRY(block_scalars_get(s, span->segment, block, second, &stored));
-    TQ_TRY(tq_vector_reserve(&s->survivors, s->survivors.count + TQ_BLOCK_ROWS, sizeof(struct tq_survivor)));
-    if (second && s->bound.metric == TQ_COSINE) {
-        uint64_t open[2];
-        s->codec->kernels.gate(line, sums, deeper, (const uint16_t *)stored.second, open);
-        mask[0] &= open[0];
-        mask[1] &= open[1];
+    TQ_TRY(tq_segment_block(segment, TQ_PLANE_FIRST_ERROR, block, &errors));
+    if (s->bound.metric != TQ_COSINE) TQ_TRY(tq_segment_block(segment, TQ_PLANE_NORM, block, &norms));
+    struct tq_survivor *out = NULL;
+    TQ_TRY(tq_reserve_block(worker, &out));
+    uint32_t count = gate_first(s, gate, sums, errors, norms, mask, out);
+    for (uint32_t i = 0; i < count; i++) {
+        out[i].segment = span->segment;
+        out[i].row += block * TQ_BLOCK_ROWS;
     }
-    gate_rows(s, gate, &stored, sums, deeper, mask, &passed);
-    struct tq_survivor *out = s->survivors.data;
-    for (uint32_t i = 0; i < passed.count; i++) {
-        uint32_t r = passed.rows[i];
-        int32_t first = tq_first_dot(s, sums[r]);
-        double upper = upper_of(s, &stored, r, first, deeper, passed.cosines[i]);
-        if (upper < s->seed_bar) continue;
-        out[s->survivors.count++] = (struct tq_survivor){
-            .upper = upper, .segment = span->segment, .row = (uint32_t)at + r, .first = first};
+    worker->found.count += count;
+    return TQ_OK;
+}
+
+static enum tq_status collect_task_first(struct tq_searcher *s, struct tq_worker *worker, struct tq_task *task) {
+    const uint32_t *list = tq_task_list(&s->window, task);
+    struct tq_gate gate = tq_gate_at(s, s->seed_bar);
+    for (uint32_t i = 0; i < task->listed; i++) TQ_TRY(collect_block_first(s, worker, task->span, list[i], &gate));
+    return TQ_OK;
+}
+
+/* ---- Rows by both planes ---- */
+
+/* The gate of a block in integers, none of whose rows with an upper bound that reaches the bar is below it. With
+ * x = inverse, y = error in units of 1 and L = sqrt(x^2 + y^2) <= x + y, a row may reach cosine t only if
+ *     unit * (2 dot1 + dot2) + slack * L >= t x - kappa y,      2 dot1 + dot2 = 4 first + 2 second - 3 abs_sum.
+ * All that is rounded here is rounded down. */
+struct tq_gate_query tq_gate_line(const struct tq_searcher *s, double cosine, double kappa) {
+    const struct tq_gate_query all = {0, 0, 0};
+    double gain = (cosine - s->plane_slack) / s->plane_scale; /* * 2^16 / (4 * TQ_SECOND_ONE) */
+    double loss = ceil((kappa + s->plane_slack) / s->plane_scale);
+    double base = floor((3.0 * s->query->plane_abs_sum - 2) / 4) - 2 + (gain < 0 ? floor(0.75 * gain) : 0);
+    if (!(base >= 0) || !(loss <= UINT16_MAX)) return all;
+    gain = fmin(fmax(gain, 0), UINT16_MAX);
+    return (struct tq_gate_query){(uint16_t)base, (uint16_t)gain, (uint16_t)loss};
+}
+
+/* What the rows of a run of blocks need to be judged. */
+struct deep {
+    const struct tq_block_stats *stats;
+    const struct tq_second_block *scalars;
+    uint32_t first, run; /* the blocks they are of */
+};
+
+static enum tq_status deep_reach(struct tq_searcher *s, const struct tq_task *task, uint32_t block, struct deep *deep) {
+    if (block - deep->first < deep->run) return TQ_OK;
+    struct tq_segment *segment = tq_searcher_segment(s, task->span->segment);
+    uint32_t wanted = task->block + task->blocks - block, run = 0;
+    const void *stats = NULL, *scalars = NULL;
+    TQ_TRY(tq_segment_blocks(segment, TQ_PLANE_STATS, block, wanted, &stats, &run));
+    TQ_TRY(tq_segment_blocks(segment, TQ_PLANE_SECOND_SCALARS, block, run, &scalars, &run));
+    *deep = (struct deep){stats, scalars, block, run};
+    return TQ_OK;
+}
+
+uint32_t tq_take_row(const struct tq_searcher *s, const struct tq_gate *gate, int32_t dot,
+                     struct tq_second_scalars scalars, double norm, uint32_t segment, uint32_t row,
+                     struct tq_survivor *out) {
+    *out = (struct tq_survivor){INFINITY, segment, row};
+    if (scalars.inverse == 0) return 1;
+    double inverse = 1 / (double)scalars.inverse, error = scalars.error * inverse;
+    double cosine = s->plane_scale * dot * (TQ_SECOND_ONE * inverse);
+    out->upper = loose_upper(s, gate, cosine + s->plane_slack * tq_gate_length(error), error, norm);
+    return out->upper >= gate->bar;
+}
+
+/* The rows in the mask, those that the gate let through without reason excepted. */
+static enum tq_status take_rows(struct tq_searcher *s, struct tq_worker *worker, const struct tq_span *span,
+                                uint32_t block, const struct tq_gate *gate, const struct tq_second_block *scalars,
+                                const uint16_t *sums, const uint16_t *deeper, const uint64_t mask[2]) {
+    const void *norms = NULL;
+    if (s->bound.metric != TQ_COSINE)
+        TQ_TRY(tq_segment_block(tq_searcher_segment(s, span->segment), TQ_PLANE_NORM, block, &norms));
+    struct tq_survivor *out = NULL;
+    uint32_t kept = 0;
+    TQ_TRY(tq_reserve_block(worker, &out));
+    for (uint32_t half = 0; half < 2; half++) {
+        for (uint64_t rest = mask[half]; rest != 0; rest &= rest - 1) {
+            uint32_t r = 64 * half + (uint32_t)__builtin_ctzll(rest);
+            int32_t dot = 2 * tq_first_dot(s, sums[r]) + tq_first_dot(s, deeper[r]);
+            double norm = norms == NULL ? 1 : (double)((const float *)norms)[r];
+            kept += tq_take_row(s, gate, dot, tq_second_of(scalars, r), norm, span->segment, block * TQ_BLOCK_ROWS + r,
+                                out + kept);
+        }
+    }
+    worker->found.count += kept;
+    return TQ_OK;
+}
+
+/* The second plane of the listed blocks, and at once, while its sums are in the first cache, which rows they leave. */
+static enum tq_status collect_task_deep(struct tq_searcher *s, struct tq_worker *worker, struct tq_task *task) {
+    const struct tq_span *span = task->span;
+    const uint32_t *list = tq_task_list(&s->window, task);
+    struct tq_gate gate = tq_gate_at(s, s->seed_bar);
+    struct tq_gate_query line = tq_gate_line(s, gate.cosine, gate.kappa);
+    struct deep deep = {.run = 0};
+    TQ_TRY(tq_task_scan(s, task, TQ_PLANE_SECOND, list, task->listed, worker->scratch->sums, worker->scratch->maxima));
+    for (uint32_t i = 0; i < task->listed; i++) {
+        uint32_t block = list[i];
+        const uint16_t *sums = tq_window_sums(&s->window, span, block);
+        const uint16_t *deeper = worker->scratch->sums + (size_t)(block - task->block) * TQ_BLOCK_ROWS;
+        TQ_TRY(deep_reach(s, task, block, &deep));
+        const struct tq_block_stats *stats = deep.stats + (block - deep.first);
+        const struct tq_second_block *scalars = deep.scalars + (block - deep.first);
+        uint64_t mask[2] = {UINT64_MAX, UINT64_MAX};
+        if (s->bound.metric != TQ_COSINE) {
+            double kappa, cosine = tq_block_cosine(s, &gate, stats, &kappa);
+            line = tq_gate_line(s, cosine, kappa);
+        }
+        if (stats->second_unknown == 0)
+            s->codec->kernels.gate(&line, sums, deeper, scalars->inverse, scalars->error, mask);
+        tq_span_allow(span, block, mask);
+        if ((mask[0] | mask[1]) != 0) TQ_TRY(take_rows(s, worker, span, block, &gate, scalars, sums, deeper, mask));
     }
     return TQ_OK;
 }
 
 enum tq_status tq_collect(struct tq_searcher *s, bool second) {
-    const struct tq_window *w = &s->window;
-    const uint32_t *lists = w->lists.data;
-    struct tq_gate gate = tq_gate_at(s, s->seed_bar);
-    struct tq_gate_query line = gate_line(s, &gate);
-    s->survivors.count = 0;
-    for (size_t i = 0; i < w->span_count; i++) {
-        for (size_t at = w->list_first[i]; at < w->list_first[i + 1]; at++) {
-            TQ_TRY(collect_block(s, &w->spans[i], lists[at], second, &gate, &line));
-        }
-    }
-    return TQ_OK;
+    return tq_tasks_run(s, second ? collect_task_deep : collect_task_first);
 }

@@ -44,32 +44,34 @@ static enum tq_status fill_bitmap(struct tq_searcher *s, const struct tq_view_se
 }
 
 enum tq_status tq_filter_begin(struct tq_searcher *s) {
+    struct tq_allowed *allowed = &s->own_allowed;
     size_t segment_count = s->view->count, words = 0;
-    TQ_TRY(tq_vector_reserve(&s->allowed_at, segment_count, sizeof(size_t)));
-    size_t *at = s->allowed_at.data;
-    s->allowed_rows = 0;
+    TQ_TRY(tq_vector_reserve(&allowed->at, segment_count, sizeof(size_t)));
+    size_t *at = allowed->at.data;
+    s->allowed = allowed;
+    allowed->rows = 0;
     for (size_t i = 0; i < segment_count; i++) {
         const struct tq_view_segment *vs = &s->view->segments[i];
         bool all = s->options->filter == NULL && vs->dead_count == 0;
         at[i] = all ? SIZE_MAX : words;
         words += all ? 0 : words_of(tq_segment_row_count(vs->segment));
     }
-    TQ_TRY(tq_vector_reserve(&s->allowed, words, sizeof(uint64_t)));
+    TQ_TRY(tq_vector_reserve(&allowed->words, words, sizeof(uint64_t)));
     for (size_t i = 0; i < segment_count; i++) {
         const struct tq_view_segment *vs = &s->view->segments[i];
         uint32_t rows = tq_segment_row_count(vs->segment);
         if (at[i] == SIZE_MAX) {
-            s->allowed_rows += rows;
+            allowed->rows += rows;
             continue;
         }
-        uint64_t *bits = (uint64_t *)s->allowed.data + at[i];
+        uint64_t *bits = (uint64_t *)allowed->words.data + at[i];
         TQ_TRY(fill_bitmap(s, vs, bits));
-        s->allowed_rows += count_bits(bits, words_of(rows));
+        allowed->rows += count_bits(bits, words_of(rows));
     }
     return TQ_OK;
 }
 
 const uint64_t *tq_filter_allowed(const struct tq_searcher *s, uint32_t segment) {
-    size_t at = ((const size_t *)s->allowed_at.data)[segment];
-    return at == SIZE_MAX ? NULL : (const uint64_t *)s->allowed.data + at;
+    size_t at = ((const size_t *)s->allowed->at.data)[segment];
+    return at == SIZE_MAX ? NULL : (const uint64_t *)s->allowed->words.data + at;
 }

@@ -86,11 +86,19 @@ static enum tq_status take_refined(struct tq_searcher *s, const struct tq_vector
     struct ranked *out = s->ranked.data;
     const struct tq_refined *refined = from->data;
     for (size_t i = 0; i < from->count; i++) {
-        if (refined[i].upper < bar) continue;
-        out[s->ranked.count++] = (struct ranked){.hit.score = refined[i].estimate,
-                                                 .upper = refined[i].upper,
-                                                 .segment = refined[i].segment,
-                                                 .row = refined[i].row};
+        double upper = refined[i].upper;
+        if (upper < bar) continue;
+        if (refined[i].planes_pending) {
+            const uint8_t *record = NULL;
+            double planes;
+            TQ_TRY(tq_segment_gather(tq_searcher_segment(s, refined[i].segment), TQ_PLANE_RECORD, &refined[i].row, 1,
+                                     &record));
+            TQ_TRY(tq_bound_planes(s, refined[i].segment, refined[i].row, record, &planes));
+            upper = fmin(upper, planes);
+            if (upper < bar) continue;
+        }
+        out[s->ranked.count++] = (struct ranked){
+            .hit.score = refined[i].estimate, .upper = upper, .segment = refined[i].segment, .row = refined[i].row};
     }
     return TQ_OK;
 }

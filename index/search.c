@@ -21,9 +21,12 @@ enum tq_status tq_searcher_open(const struct tq_codec *codec, struct tq_searcher
 }
 
 static void free_workers(struct tq_searcher *s) {
+    tq_free(s->own_scratch);
+    s->own_scratch = NULL;
     for (size_t i = 0; s->workers != NULL && i <= s->worker_count; i++) {
         tq_free(s->workers[i].heap.data);
         tq_free(s->workers[i].refined.data);
+        tq_free(s->workers[i].found.data);
     }
     tq_free(s->workers);
     s->workers = NULL;
@@ -32,32 +35,50 @@ static void free_workers(struct tq_searcher *s) {
 
 void tq_searcher_close(struct tq_searcher *s) {
     if (s == NULL) return;
+    tq_batches_free(s);
     free_workers(s);
     struct tq_window *w = &s->window;
-    void *owned[] = {w->sums[0].data, w->sums[1].data,   w->maxima[0].data, w->maxima[1].data, w->lists.data,
-                     s->row,          s->survivors.data, s->ranked.data,    s->allowed.data,   s->allowed_at.data};
+    void *owned[] = {w->tasks.data,
+                     w->sums.data,
+                     w->maxima.data,
+                     w->lists.data,
+                     s->row,
+                     s->survivors.data,
+                     s->ranked.data,
+                     s->own_allowed.words.data,
+                     s->own_allowed.at.data};
     for (size_t i = 0; i < TQ_COUNT(owned); i++) tq_free(owned[i]);
     tq_free(s);
 }
 
+enum tq_status tq_searcher_set_workers(struct tq_searcher *s, size_t count, struct tq_scratch *scratch) {
+    if (s->workers == NULL || s->worker_count != count) {
+        free_workers(s);
+        s->workers = tq_alloc_zero((count + 1) * sizeof *s->workers);
+        if (s->workers == NULL) return TQ_NOMEM;
+        s->worker_count = count;
+    }
+    if (scratch == NULL && s->own_scratch == NULL) {
+        s->own_scratch = tq_alloc_zero(count * sizeof *s->own_scratch);
+        if (s->own_scratch == NULL) return TQ_NOMEM;
+    }
+    for (size_t i = 0; i < count; i++) s->workers[i].scratch = scratch == NULL ? &s->own_scratch[i] : scratch;
+    s->workers[count].scratch = s->workers[0].scratch; /* seeds are refined by the first worker's thread */
+    return TQ_OK;
+}
+
 enum tq_status tq_searcher_begin(struct tq_searcher *s, const struct tq_view *view, enum tq_metric metric,
                                  const struct tq_search_options *options) {
-    size_t workers = options->threads < 1 ? 1 : (size_t)options->threads;
     s->view = view;
     s->options = options;
     s->metric = metric;
     TQ_ASSERT(metric == TQ_COSINE || s->codec->format.norms);
-    if (s->workers == NULL || s->worker_count != workers) {
-        free_workers(s);
-        s->workers = tq_alloc_zero((workers + 1) * sizeof *s->workers);
-        if (s->workers == NULL) return TQ_NOMEM;
-        s->worker_count = workers;
-    }
+    TQ_TRY(tq_searcher_set_workers(s, options->threads < 1 ? 1 : (size_t)options->threads, NULL));
     return tq_filter_begin(s);
 }
 
 /* What the query alone decides: how wide bounds are, and how many rows the bar is taken over. */
-static enum tq_status set_query(struct tq_searcher *s, const struct tq_query *query, size_t k) {
+enum tq_status tq_searcher_set_query(struct tq_searcher *s, const struct tq_query *query, size_t k) {
     const struct tq_format *format = &s->codec->format;
     double proof = sqrt(fmax(1, (double)format->dim - 1)), z = fmin(s->options->confidence, proof);
     double zeta = z / proof;
@@ -71,8 +92,8 @@ static enum tq_status set_query(struct tq_searcher *s, const struct tq_query *qu
     s->seed_bar = -INFINITY;
     s->by_estimate = format->rows == TQ_ROWS_NONE || s->options->oversample > 0;
     double wanted = s->options->oversample > 0 ? ceil(s->options->oversample * (double)k) : (double)k;
-    wanted = fmin(fmax(wanted, (double)k), (double)s->allowed_rows);
-    s->wanted = format->rows == TQ_ROWS_NONE ? tq_min_size(k, s->allowed_rows) : (size_t)wanted;
+    wanted = fmin(fmax(wanted, (double)k), (double)s->allowed->rows);
+    s->wanted = format->rows == TQ_ROWS_NONE ? tq_min_size(k, s->allowed->rows) : (size_t)wanted;
     for (size_t i = 0; i <= s->worker_count; i++) {
         TQ_TRY(tq_vector_reserve(&s->workers[i].heap, s->wanted, sizeof(double)));
         tq_worker_reset(s, &s->workers[i]);
@@ -83,7 +104,6 @@ static enum tq_status set_query(struct tq_searcher *s, const struct tq_query *qu
 /* Every allowed row as a survivor: where few are allowed, reading planes of all would be the greater cost; and
  * a zero query has no direction to scan along. */
 static enum tq_status refine_allowed(struct tq_searcher *s) {
-    enum tq_depth depth = s->query->norm == 0 ? TQ_DEPTH_SECOND : TQ_DEPTH_NONE;
     for (uint32_t i = 0; i < s->view->count; i++) {
         uint32_t rows = tq_segment_row_count(tq_searcher_segment(s, i));
         const uint64_t *allowed = tq_filter_allowed(s, i);
@@ -94,7 +114,7 @@ static enum tq_status refine_allowed(struct tq_searcher *s) {
             if (allowed != NULL && (allowed[row / 64] >> (row % 64) & 1) == 0) continue;
             out[s->survivors.count++] = (struct tq_survivor){.upper = INFINITY, .segment = i, .row = row};
         }
-        TQ_TRY(tq_survivors_refine(s, out, s->survivors.count, depth));
+        TQ_TRY(tq_survivors_refine(s, out, s->survivors.count));
     }
     return TQ_OK;
 }
@@ -109,17 +129,17 @@ static enum tq_status run_windows(struct tq_searcher *s) {
     return TQ_OK;
 }
 
-static bool few_allowed(const struct tq_searcher *s) {
+bool tq_searcher_few_allowed(const struct tq_searcher *s) {
     uint64_t rows = 0;
     for (size_t i = 0; i < s->view->count; i++) rows += tq_segment_row_count(s->view->segments[i].segment);
-    return s->allowed_rows * 64 < rows || s->allowed_rows <= s->wanted;
+    return s->allowed->rows * 64 < rows || s->allowed->rows <= s->wanted;
 }
 
 enum tq_status tq_searcher_query(struct tq_searcher *s, const struct tq_query *query, size_t k, struct tq_hit *hits,
                                  size_t *count, struct tq_search_stats *stats) {
     s->stats = stats;
-    TQ_TRY(set_query(s, query, k));
-    TQ_TRY(query->norm == 0 || few_allowed(s) ? refine_allowed(s) : run_windows(s));
+    TQ_TRY(tq_searcher_set_query(s, query, k));
+    TQ_TRY(query->norm == 0 || tq_searcher_few_allowed(s) ? refine_allowed(s) : run_windows(s));
     for (size_t i = 0; i < s->worker_count; i++) stats->survivors += s->workers[i].survivors;
     return tq_rank(s, k, hits, count);
 }

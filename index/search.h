@@ -7,7 +7,7 @@
  * neither order, segments, threads nor depth change the answer, only its cost (docs/decisions/0003).
  *
  *   begin      which rows are allowed (deletions, filter): one bitmap a segment           filter.c
- *   window     up to 8 segments: scan the first plane, seed the bar, scan deeper          window.c
+ *   window     up to 8 segments: scan the first plane, seed the bar, scan deeper          window.c, task.c, seed.c
  *   collect    from sums to survivors, by blocks and then by rows                         collect.c
  *   survivors  full code of what is left, bounds, a rising bar                            survivors.c
  *   rank       exact rows of the candidates                                               rank.c */
@@ -32,6 +32,14 @@ enum tq_status tq_searcher_begin(struct tq_searcher *searcher, const struct tq_v
 /* The k >= 1 best rows: hits[k] best first, *count of them found. stats are added to. */
 enum tq_status tq_searcher_query(struct tq_searcher *searcher, const struct tq_query *query, size_t k,
                                  struct tq_hit *hits, size_t *count, struct tq_search_stats *stats);
+
+/* Whether so many queries are better asked together: products of small integers must be cheap (kernels/tile). */
+bool tq_searcher_prefers_many(const struct tq_searcher *searcher, size_t query_count);
+
+/* The same answers for f32[count][dim], prepared here, from codes that are read once for a hundred queries; of formats
+ * with two scan planes. hits[count][k], counts[count]. TQ_MISUSE names a bad element. */
+enum tq_status tq_searcher_many(struct tq_searcher *searcher, const float *vectors, size_t query_count, size_t k,
+                                struct tq_hit *hits, size_t *counts, struct tq_search_stats *stats);
 
 /* The score, under any metric, of a stored exact row (rows are not NONE). Of the query only `exact` and `norm2` are
  * read, so sql/ needs to prepare no more. scratch: f32[dim]. Every exact score comes

@@ -5,63 +5,61 @@
 
 enum { BEST_ROWS = 32 };
 
-static double worker_bar(const struct tq_searcher *s, const struct tq_worker *w) {
+double tq_worker_bar(const struct tq_searcher *s, const struct tq_worker *w) {
     return fmax(s->seed_bar, tq_topk_bar(&w->top));
 }
 
-/* Keep those of the batch whose upper bound reaches the bar, their records beside them. */
-static size_t drop_below(struct tq_worker *w, size_t count, double bar) {
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (w->batch[i].upper < bar) continue;
-        w->batch[kept] = w->batch[i];
-        w->records[kept++] = w->records[i];
-    }
-    return kept;
-}
-
-/* Apply the bounds of the planes that no scan has read for these rows: the answer must not depend on depth. */
-static enum tq_status deepen(struct tq_searcher *s, struct tq_worker *w, size_t *count, enum tq_depth depth) {
+enum tq_status tq_bound_planes(struct tq_searcher *s, uint32_t segment, uint32_t row, const uint8_t *record,
+                               double *upper) {
     const struct tq_format *format = &s->codec->format;
-    const struct tq_kernels *kernels = &s->codec->kernels;
-    for (uint32_t plane = depth; plane < format->scan_planes; plane++) {
-        kernels->sign_dots(s->query->plane_query, format->dim, plane, w->records, *count, w->dots);
-        for (size_t i = 0; i < *count; i++) {
-            struct tq_survivor *row = &w->batch[i];
-            struct tq_plane_scalars scalars;
-            TQ_TRY(tq_plane_scalars_get(s, row->segment, row->row, &scalars));
-            if (plane == 0) row->first = w->dots[i];
-            double upper = plane == 0 ? tq_upper_first(s, w->dots[i], &scalars)
-                                      : tq_upper_second(s, row->first, w->dots[i], &scalars);
-            row->upper = fmin(row->upper, upper);
-        }
-        *count = drop_below(w, *count, worker_bar(s, w));
-    }
+    void (*sign_dots)(const int8_t *, size_t, uint32_t, const uint8_t *const *, size_t,
+                      int32_t *) = s->codec->kernels.sign_dots;
+    struct tq_plane_scalars scalars;
+    int32_t first = 0, second = 0;
+    *upper = INFINITY;
+    TQ_TRY(tq_plane_scalars_get(s, segment, row, &scalars));
+    sign_dots(s->query->plane_query, format->dim, 0, &record, 1, &first);
+    *upper = tq_upper_first(s, first, scalars.first_error, scalars.norm);
+    if (format->scan_planes < 2) return TQ_OK;
+    sign_dots(s->query->plane_query, format->dim, 1, &record, 1, &second);
+    *upper = fmin(*upper, tq_upper_second(s, first, second, scalars.second, scalars.norm));
     return TQ_OK;
 }
 
-/* Refine w->batch[0..count), all of one segment. */
-static enum tq_status refine_batch(struct tq_searcher *s, struct tq_worker *w, size_t count, enum tq_depth depth) {
+/* Refine w->scratch->batch[0..count), all of one segment. */
+static enum tq_status refine_batch(struct tq_searcher *s, struct tq_worker *w, size_t count) {
     if (count == 0) return TQ_OK;
     uint32_t rows[TQ_BATCH_ROWS];
-    for (size_t i = 0; i < count; i++) rows[i] = w->batch[i].row;
-    struct tq_segment *segment = tq_searcher_segment(s, w->batch[0].segment);
-    TQ_TRY(tq_segment_gather(segment, TQ_PLANE_RECORD, rows, count, w->records));
-    TQ_TRY(deepen(s, w, &count, depth));
-    s->codec->kernels.refine(&s->query->code, w->records, count, w->codes);
+    for (size_t i = 0; i < count; i++) rows[i] = w->scratch->batch[i].row;
+    struct tq_segment *segment = tq_searcher_segment(s, w->scratch->batch[0].segment);
+    TQ_TRY(tq_segment_gather(segment, TQ_PLANE_RECORD, rows, count, w->scratch->records));
+    s->codec->kernels.refine(&s->query->code, w->scratch->records, count, w->scratch->codes);
     w->survivors += count;
     TQ_TRY(tq_vector_reserve(&w->refined, w->refined.count + count, sizeof(struct tq_refined)));
     struct tq_refined *out = w->refined.data;
-    double bar = worker_bar(s, w);
+    double bar = tq_worker_bar(s, w);
     struct tq_gate gate = tq_gate_at(s, bar);
+    bool planes = !s->proof && s->query->norm > 0;
     for (size_t i = 0; i < count; i++) {
-        struct tq_refined refined = {.segment = w->batch[i].segment, .row = w->batch[i].row};
-        if (!tq_bound_full(s, w->records[i], &w->codes[i], w->batch[i].upper, &gate, &refined)) continue;
+        struct tq_refined refined = {.segment = w->scratch->batch[i].segment, .row = w->scratch->batch[i].row};
+        const uint8_t *record = w->scratch->records[i];
+        if (!tq_gate_full(s, record, &w->scratch->codes[i], &gate)) continue;
+        tq_bound_full(s, record, &w->scratch->codes[i], &refined);
         if (refined.upper < bar) continue;
+        /* A key that cannot raise the bar may stay larger than it is: it is not among the k largest. */
+        refined.planes_pending = planes;
+        if (planes && refined.rank_key > tq_topk_bar(&w->top)) {
+            double upper;
+            TQ_TRY(tq_bound_planes(s, refined.segment, refined.row, record, &upper));
+            refined.planes_pending = false;
+            refined.upper = fmin(refined.upper, upper);
+            refined.rank_key = fmin(refined.rank_key, upper);
+            if (refined.upper < bar) continue;
+        }
         out[w->refined.count++] = refined;
         tq_topk_push(&w->top, refined.rank_key);
-        if (worker_bar(s, w) > bar) {
-            bar = worker_bar(s, w);
+        if (tq_worker_bar(s, w) > bar) {
+            bar = tq_worker_bar(s, w);
             gate = tq_gate_at(s, bar);
         }
     }
@@ -69,30 +67,28 @@ static enum tq_status refine_batch(struct tq_searcher *s, struct tq_worker *w, s
 }
 
 static enum tq_status refine_range(struct tq_searcher *s, struct tq_worker *w, const struct tq_survivor *survivors,
-                                   size_t count, enum tq_depth depth) {
+                                   size_t count) {
     size_t filled = 0;
     for (size_t i = 0; i < count; i++) {
-        if (survivors[i].upper < worker_bar(s, w)) continue;
-        bool flush = filled == TQ_BATCH_ROWS || (filled > 0 && w->batch[0].segment != survivors[i].segment);
+        if (survivors[i].upper < tq_worker_bar(s, w)) continue;
+        bool flush = filled == TQ_BATCH_ROWS || (filled > 0 && w->scratch->batch[0].segment != survivors[i].segment);
         if (flush) {
-            TQ_TRY(refine_batch(s, w, filled, depth));
+            TQ_TRY(refine_batch(s, w, filled));
             filled = 0;
         }
-        w->batch[filled++] = survivors[i];
+        w->scratch->batch[filled++] = survivors[i];
     }
-    return refine_batch(s, w, filled, depth);
+    return refine_batch(s, w, filled);
 }
 
-static void refine_share(struct tq_searcher *s, size_t share, const struct tq_survivor *survivors, size_t count,
-                         enum tq_depth depth) {
+static void refine_share(struct tq_searcher *s, size_t share, const struct tq_survivor *survivors, size_t count) {
     struct tq_worker *w = &s->workers[share];
     size_t first = count * share / s->worker_count, last = count * (share + 1) / s->worker_count;
-    tq_worker_note(w, refine_range(s, w, survivors + first, last - first, depth));
+    tq_worker_note(w, refine_range(s, w, survivors + first, last - first));
 }
 
 /* The rows of the largest upper bounds go first: the bar they set spares most of the others. */
-static enum tq_status refine_best(struct tq_searcher *s, struct tq_survivor *survivors, size_t count,
-                                  enum tq_depth depth) {
+static enum tq_status refine_best(struct tq_searcher *s, struct tq_survivor *survivors, size_t count) {
     double values[BEST_ROWS];
     struct tq_topk top = {.values = values, .capacity = BEST_ROWS};
     struct tq_survivor best[2 * BEST_ROWS];
@@ -104,25 +100,30 @@ static enum tq_status refine_best(struct tq_searcher *s, struct tq_survivor *sur
         best[taken++] = survivors[i];
         survivors[i].upper = -INFINITY;
     }
-    return refine_range(s, &s->workers[0], best, taken, depth);
+    return refine_range(s, &s->workers[0], best, taken);
 }
 
-enum tq_status tq_survivors_refine(struct tq_searcher *s, struct tq_survivor *survivors, size_t count,
-                                   enum tq_depth depth) {
+enum tq_status tq_survivors_refine_found(struct tq_searcher *s, struct tq_worker *w) {
+    size_t count = w->found.count;
+    w->found.count = 0;
+    return refine_range(s, w, w->found.data, count);
+}
+
+enum tq_status tq_survivors_refine(struct tq_searcher *s, struct tq_survivor *survivors, size_t count) {
     bool helps = s->wanted <= BEST_ROWS && count > 4 * BEST_ROWS;
-    if (helps) TQ_TRY(refine_best(s, survivors, count, depth));
-    if (s->worker_count == 1) return refine_range(s, &s->workers[0], survivors, count, depth);
+    if (helps) TQ_TRY(refine_best(s, survivors, count));
+    if (s->worker_count == 1) return refine_range(s, &s->workers[0], survivors, count);
 #ifdef _OPENMP
 #pragma omp parallel for schedule(static, 1) num_threads((int)s->worker_count)
 #endif
-    for (size_t share = 0; share < s->worker_count; share++) refine_share(s, share, survivors, count, depth);
+    for (size_t share = 0; share < s->worker_count; share++) refine_share(s, share, survivors, count);
     return tq_workers_status(s);
 }
 
 enum tq_status tq_survivors_seed(struct tq_searcher *s, const struct tq_survivor *survivors, size_t count) {
     struct tq_worker *w = &s->workers[s->worker_count];
     tq_worker_reset(s, w);
-    TQ_TRY(refine_range(s, w, survivors, count, TQ_DEPTH_FIRST));
+    TQ_TRY(refine_range(s, w, survivors, count));
     double bar = tq_topk_bar(&w->top);
     if (s->proof && !s->by_estimate) TQ_TRY(tq_rank_bar(s, &w->refined, &bar));
     s->seed_bar = fmax(s->seed_bar, bar);

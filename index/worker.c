@@ -17,7 +17,7 @@ enum tq_status tq_vector_reserve(struct tq_vector *vector, size_t count, size_t 
 
 void tq_worker_reset(struct tq_searcher *s, struct tq_worker *w) {
     w->top = (struct tq_topk){.values = w->heap.data, .capacity = s->wanted};
-    w->refined.count = 0;
+    w->refined.count = w->found.count = 0;
     w->survivors = 0;
     w->status = TQ_OK;
 }

@@ -12,6 +12,7 @@ struct row {
     const struct tq_quantize_impl *quantize;
     const struct tq_scan_impl *scan;
     const struct tq_gate_impl *gate;
+    const struct tq_tile_impl *tile;
     const struct tq_refine_impl *refine;
     const struct tq_dot_impl *dot;
 };
@@ -20,13 +21,21 @@ struct row {
  * its families may be NULL. */
 static const struct row rows[] = {
 #if defined(__x86_64__)
+    {"amx", TQ_ISA_AMX, .tile = &tq_tile_amx},
+    {"avx512vbmi", TQ_ISA_AVX512VBMI, .scan = &tq_scan_avx512vbmi},
+    {"avx512vnni", TQ_ISA_AVX512VNNI, .tile = &tq_tile_avx512vnni},
     {"avx512", TQ_ISA_AVX512 | TQ_ISA_AVX2, &tq_rotate_avx512, &tq_pack_avx512, &tq_quantize_avx512, &tq_scan_avx512,
-     &tq_gate_avx512, &tq_refine_avx512, &tq_dot_avx512},
-    {"avx2", TQ_ISA_AVX2, &tq_rotate_avx2, &tq_pack_avx2, &tq_quantize_avx2, &tq_scan_avx2, &tq_gate_avx2,
+     &tq_gate_avx512, NULL, &tq_refine_avx512, &tq_dot_avx512},
+    {"avx2", TQ_ISA_AVX2, &tq_rotate_avx2, &tq_pack_avx2, &tq_quantize_avx2, &tq_scan_avx2, &tq_gate_avx2, NULL,
      &tq_refine_avx2, &tq_dot_avx2},
+    {"ssse3", TQ_ISA_SSSE3, &tq_rotate_ssse3, &tq_pack_ssse3, &tq_quantize_ssse3, &tq_scan_ssse3, &tq_gate_ssse3, NULL,
+     &tq_refine_ssse3, &tq_dot_ssse3},
+#elif defined(__aarch64__)
+    {"neon", TQ_ISA_NEON, &tq_rotate_neon, &tq_pack_neon, &tq_quantize_neon, &tq_scan_neon, &tq_gate_neon, NULL,
+     &tq_refine_neon, &tq_dot_neon},
 #endif
     {"scalar", TQ_ISA_SCALAR, &tq_rotate_scalar, &tq_pack_scalar, &tq_quantize_scalar, &tq_scan_scalar, &tq_gate_scalar,
-     &tq_refine_scalar, &tq_dot_scalar},
+     &tq_tile_scalar, &tq_refine_scalar, &tq_dot_scalar},
 };
 
 /* Overwrite what this family does better than the weaker rows applied before. */
@@ -37,7 +46,7 @@ static const struct row rows[] = {
 
 static void take_row(const struct row *row, struct tq_kernels *kernels) {
     kernels->name = row->name;
-    kernels->isa = row->isa;
+    kernels->isa |= row->isa;
     TAKE(rotate, rotate);
     TAKE(rotate, hadamard);
     TAKE(quantize, quantize);
@@ -48,6 +57,9 @@ static void take_row(const struct row *row, struct tq_kernels *kernels) {
     TAKE(scan, scan);
     TAKE(scan, select);
     TAKE(gate, gate);
+    TAKE(tile, unpack);
+    TAKE(tile, multiply);
+    TAKE(tile, reach);
     TAKE(refine, sign_dots);
     TAKE(refine, refine);
     TAKE(refine, score);
@@ -64,15 +76,25 @@ void tq_kernels_select(unsigned isa_mask, struct tq_kernels *kernels) {
 }
 
 /* Names are known on every machine, so that a script may say TQ_ISA=avx2 anywhere; the rows are not. */
+enum { TQ_ISA_UP_TO_AVX512 = TQ_ISA_SSSE3 | TQ_ISA_AVX2 | TQ_ISA_AVX512 };
+
+static const struct {
+    const char *name;
+    unsigned isa_mask;
+} sets[] = {
+    {"scalar", TQ_ISA_SCALAR},
+    {"neon", TQ_ISA_NEON},
+    {"ssse3", TQ_ISA_SSSE3},
+    {"avx2", TQ_ISA_SSSE3 | TQ_ISA_AVX2},
+    {"avx512", TQ_ISA_UP_TO_AVX512},
+    {"avx512vnni", TQ_ISA_UP_TO_AVX512 | TQ_ISA_AVX512VNNI},
+    {"avx512vbmi", TQ_ISA_UP_TO_AVX512 | TQ_ISA_AVX512VNNI | TQ_ISA_AVX512VBMI},
+    {"amx", TQ_ISA_UP_TO_AVX512 | TQ_ISA_AVX512VNNI | TQ_ISA_AVX512VBMI | TQ_ISA_AMX},
+};
+
+const char *tq_isa_name(size_t i) { return i < TQ_COUNT(sets) ? sets[i].name : NULL; }
+
 bool tq_isa_from_name(const char *name, unsigned *isa_mask) {
-    static const struct {
-        const char *name;
-        unsigned isa_mask;
-    } sets[] = {
-        {"scalar", TQ_ISA_SCALAR},
-        {"avx2", TQ_ISA_AVX2},
-        {"avx512", TQ_ISA_AVX2 | TQ_ISA_AVX512},
-    };
     for (size_t i = 0; i < TQ_COUNT(sets); i++) {
         if (strcmp(name, sets[i].name) != 0) continue;
         *isa_mask = sets[i].isa_mask;

@@ -32,7 +32,15 @@ struct tq_scan_impl {
 
 struct tq_gate_impl {
     void (*gate)(const struct tq_gate_query *query, const uint16_t *first, const uint16_t *second,
-                 const uint16_t *scalars, uint64_t mask[2]);
+                 const uint16_t *inverse, const uint16_t *error, uint64_t mask[2]);
+};
+
+struct tq_tile_impl {
+    void (*unpack)(const uint8_t *first, const uint8_t *second, size_t groups, uint8_t *tile);
+    void (*multiply)(const uint8_t *tile, size_t groups, const int8_t *queries, size_t stride, size_t count,
+                     int32_t *sums);
+    void (*reach)(const struct tq_gate_query *query, int32_t offset, const int32_t *sums, const uint16_t *inverse,
+                  const uint16_t *error, uint64_t mask[2]);
 };
 
 struct tq_refine_impl {
@@ -49,12 +57,15 @@ struct tq_dot_impl {
     double (*dot_f16)(const float *query, const uint16_t *x, size_t dim);
 };
 
-extern const struct tq_rotate_impl tq_rotate_scalar, tq_rotate_avx2, tq_rotate_avx512;
-extern const struct tq_pack_impl tq_pack_scalar, tq_pack_avx2, tq_pack_avx512;
-extern const struct tq_quantize_impl tq_quantize_scalar, tq_quantize_avx2, tq_quantize_avx512;
-extern const struct tq_scan_impl tq_scan_scalar, tq_scan_avx2, tq_scan_avx512;
-extern const struct tq_gate_impl tq_gate_scalar, tq_gate_avx2, tq_gate_avx512;
-extern const struct tq_refine_impl tq_refine_scalar, tq_refine_avx2, tq_refine_avx512;
-extern const struct tq_dot_impl tq_dot_scalar, tq_dot_avx2, tq_dot_avx512;
+extern const struct tq_rotate_impl tq_rotate_scalar, tq_rotate_neon, tq_rotate_ssse3, tq_rotate_avx2, tq_rotate_avx512;
+extern const struct tq_pack_impl tq_pack_scalar, tq_pack_neon, tq_pack_ssse3, tq_pack_avx2, tq_pack_avx512;
+extern const struct tq_quantize_impl tq_quantize_scalar, tq_quantize_neon, tq_quantize_ssse3, tq_quantize_avx2,
+    tq_quantize_avx512;
+extern const struct tq_scan_impl tq_scan_scalar, tq_scan_neon, tq_scan_ssse3, tq_scan_avx2, tq_scan_avx512,
+    tq_scan_avx512vbmi;
+extern const struct tq_gate_impl tq_gate_scalar, tq_gate_neon, tq_gate_ssse3, tq_gate_avx2, tq_gate_avx512;
+extern const struct tq_tile_impl tq_tile_scalar, tq_tile_avx512vnni, tq_tile_amx;
+extern const struct tq_refine_impl tq_refine_scalar, tq_refine_neon, tq_refine_ssse3, tq_refine_avx2, tq_refine_avx512;
+extern const struct tq_dot_impl tq_dot_scalar, tq_dot_neon, tq_dot_ssse3, tq_dot_avx2, tq_dot_avx512;
 
 #endif

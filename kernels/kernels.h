@@ -16,8 +16,14 @@
 
 enum tq_isa {
     TQ_ISA_SCALAR = 0,
+    TQ_ISA_SSSE3 = 1u << 8,  /* SSSE3 */
+    TQ_ISA_NEON = 1u << 9,   /* Advanced SIMD of AArch64, whose baseline has it */
     TQ_ISA_AVX2 = 1u << 0,   /* AVX2, FMA, F16C, BMI2 */
     TQ_ISA_AVX512 = 1u << 1, /* AVX-512 F, BW, DQ, VL */
+    TQ_ISA_AVX512VNNI = 1u << 2,
+    TQ_ISA_AVX512VBMI = 1u << 3,
+    TQ_ISA_AMX = 1u << 4,                             /* AMX-TILE, AMX-INT8, and the system's leave to use them */
+    TQ_ISA_PRODUCTS = TQ_ISA_AVX512VNNI | TQ_ISA_AMX, /* where `multiply` is faster than as many scans */
 };
 
 /* A random orthogonal map R^dim -> R^dim: `rounds` rounds of (permute and flip signs; mix), see codec/rotation.c.
@@ -59,17 +65,16 @@ struct tq_code_dots {
     int32_t sketch; /* sum of +-sketch_query_j; 0 without sketch */
 };
 
-/* A line that rows of a block must reach. Row r passes unless
- *   (4 first[r] + 2 second[r] - base) * unit * scale[r] + slack * (1 + error[r]^2 / 2)  <  bar - kappa * error[r]
- * evaluated in f32 in this order: integer sum, * unit, * scale, + slack * (1 + 0.5 * (error * error)). */
+/* A line that rows of a block must reach, in u16 with saturation (+|, -|) and the high half of a product (*^).
+ * Row r passes if
+ *   first[r] +| (second[r] >> 1)  >=  (base +| (inverse[r] *^ gain)) -| (error[r] *^ loss) */
 struct tq_gate_query {
-    int32_t base;
-    float unit, slack, bar, kappa;
+    uint16_t base, gain, loss;
 };
 
 struct tq_kernels {
-    const char *name; /* of the instruction set: "scalar", "avx2", "avx512" */
-    unsigned isa;
+    const char *name; /* of the instruction set, as tq_isa_name() has it */
+    unsigned isa;     /* all instruction sets among them */
 
     /* out = R in. in, out: f32[dim], not overlapping; 64-byte aligned. */
     void (*rotate)(const struct tq_rotation *rotation, const float *in, float *out);
@@ -106,9 +111,22 @@ struct tq_kernels {
      * saturating u16 sums[r] + (second[r] >> 1). */
     void (*select)(const uint16_t *sums, const uint16_t *second, uint16_t threshold, uint64_t mask[2]);
 
-    /* Bit r of mask[r / 64]: row r of a block passes the gate. scalars: u16[128][2], scale and error as halves. */
+    /* Bit r of mask[r / 64]: row r of a block passes the gate. first, second, inverse, error: u16[128]. */
     void (*gate)(const struct tq_gate_query *query, const uint16_t *first, const uint16_t *second,
-                 const uint16_t *scalars, uint64_t mask[2]);
+                 const uint16_t *inverse, const uint16_t *error, uint64_t mask[2]);
+
+    /* A tile from the blocks of the two scan planes. tile: tq_layout_tile_bytes(groups). */
+    void (*unpack)(const uint8_t *first, const uint8_t *second, size_t groups, uint8_t *tile);
+
+    /* sums i32[count][128], in the tile's order of rows: query_j * (2 bit(plane 0) + bit(plane 1)) over all j.
+     * queries: i8, `stride` bytes apart (a multiple of 64), zeros beyond dim; within +-31. */
+    void (*multiply)(const uint8_t *tile, size_t groups, const int8_t *queries, size_t stride, size_t count,
+                     int32_t *sums);
+
+    /* gate, of rows whose value is (sum + offset) >> 1, limited to u16. sums: i32[128] of one query, as multiply left
+     * them; sum + offset >= 0. */
+    void (*reach)(const struct tq_gate_query *query, int32_t offset, const int32_t *sums, const uint16_t *inverse,
+                  const uint16_t *error, uint64_t mask[2]);
 
     /* Sparse form of scan: dots[i] = sum over dim of (bit ? query_j : -query_j), bits of record plane `plane`.
      * query: i8[padded dim], entries within +-31. */
@@ -137,7 +155,10 @@ unsigned tq_cpu_isa(void);
 /* For every operation the best implementation within the mask; the scalar row is complete. Pure. */
 void tq_kernels_select(unsigned isa_mask, struct tq_kernels *kernels);
 
-/* The mask for a name, "scalar", "avx2" or "avx512" (each includes those before it); false if unknown. */
+/* The names of instruction sets, weaker ones first; NULL beyond the last. */
+const char *tq_isa_name(size_t i);
+
+/* The mask for a name: the set and those it includes; false if unknown. */
 bool tq_isa_from_name(const char *name, unsigned *isa_mask);
 
 #endif

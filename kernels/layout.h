@@ -8,7 +8,12 @@
  * Block     128 rows of one scan plane (record plane 0 or 1), transposed for byte-shuffle look-ups:
  *           groups = ceil(dim / 4) runs of 64 bytes; byte l of run g holds in its low nibble dimensions
  *           4g..4g+3 of row l (bit i is dimension 4g+i), in its high nibble those of row l + 64.
- *           Rows beyond the segment are 0 bits, and whoever reads the sums must cap at its row count. */
+ *           Rows beyond the segment are 0 bits, and whoever reads the sums must cap at its row count.
+ *
+ * Tile      128 rows of two-bit codes as bytes 2 bit(plane 0) + bit(plane 1), for products with many queries; never
+ *           stored. 8 strips of 16 rows; a strip is one line of 64 bytes a group, byte 4 k + i being dimension 4g + i
+ *           of its k-th row. Groups are padded with zeros to a multiple of 16. Two strips hold runs of four rows in
+ *           turn, so that packing two lines of sums from dwords to words brings 32 rows into order. */
 #ifndef TQ_LAYOUT_H
 #define TQ_LAYOUT_H
 
@@ -23,5 +28,11 @@ static inline size_t tq_layout_plane_bytes(size_t dim) { return (dim + 7) / 8; }
 
 /* Queries are padded with zeros to this many elements, so that kernels need no tail. */
 static inline size_t tq_layout_padded_dim(size_t dim) { return (dim + 63) / 64 * 64; }
+
+static inline size_t tq_layout_tile_groups(size_t groups) { return (groups + 15) / 16 * 16; }
+static inline size_t tq_layout_tile_bytes(size_t groups) { return 8 * tq_layout_tile_groups(groups) * 64; }
+/* Which strip a row of a block is in, and where there. */
+static inline size_t tq_layout_tile_strip(size_t row) { return row / 32 * 2 + row / 4 % 2; }
+static inline size_t tq_layout_tile_place(size_t row) { return row % 32 / 8 * 4 + row % 4; }
 
 #endif

@@ -1,4 +1,6 @@
 /* Rows in memory, as the planes of a segment: appended, truncated, shown as a segment. */
+#include <math.h>
+
 #include "src/base/alloc.h"
 #include "src/base/f16.h"
 #include "storage/builder_parts.h"
@@ -69,26 +71,19 @@ void tq_builder_close(struct tq_builder *builder) {
 /* ---- Appending ---- */
 
 static void stats_add(struct tq_block_stats *stats, const struct tq_row *row) {
-    float error = tq_f32_from_f16(row->first_error);
-    float scale = tq_f32_from_f16(row->second.scale), error2 = tq_f32_from_f16(row->second.error);
-    if (error < stats->first_error_min) stats->first_error_min = error;
-    if (error > stats->first_error_max) stats->first_error_max = error;
+    double tangent = (double)tq_f32_from_f16(row->first_error), cosine = 1 / sqrt(1 + tangent * tangent);
+    float sine = isinf(tangent) ? INFINITY : (float)(tangent * cosine * (1 + 1e-6));
+    if ((float)cosine < stats->cos_min) stats->cos_min = (float)cosine;
+    if ((float)cosine > stats->cos_max) stats->cos_max = (float)cosine;
+    if (sine > stats->sin_max) stats->sin_max = sine;
     if (row->norm < stats->norm_min) stats->norm_min = row->norm;
     if (row->norm > stats->norm_max) stats->norm_max = row->norm;
-    if (scale < stats->second_scale_min) stats->second_scale_min = scale;
-    if (scale > stats->second_scale_max) stats->second_scale_max = scale;
-    if (error2 > stats->second_error_max) stats->second_error_max = error2;
+    stats->second_unknown += row->second.inverse == 0;
 }
 
 static void stats_begin(struct tq_block_stats *stats, const struct tq_row *row) {
-    float error = tq_f32_from_f16(row->first_error), scale = tq_f32_from_f16(row->second.scale);
-    *stats = (struct tq_block_stats){.first_error_min = error,
-                                     .first_error_max = error,
-                                     .norm_min = row->norm,
-                                     .norm_max = row->norm,
-                                     .second_scale_min = scale,
-                                     .second_scale_max = scale,
-                                     .second_error_max = tq_f32_from_f16(row->second.error)};
+    *stats = (struct tq_block_stats){.cos_min = 1, .norm_min = row->norm, .norm_max = row->norm};
+    stats_add(stats, row);
 }
 
 static void stats_row(struct tq_builder *builder, uint32_t at, const struct tq_row *row) {
@@ -108,11 +103,21 @@ static void transpose_block(struct tq_builder *builder, uint32_t block, uint32_t
                            builder->planes[TQ_PLANE_FIRST + plane] + (size_t)block * format->block_bytes);
 }
 
+static struct tq_second_block *second_block(const struct tq_builder *builder, uint32_t row) {
+    return (struct tq_second_block *)builder->planes[TQ_PLANE_SECOND_SCALARS] + row / TQ_BLOCK_ROWS;
+}
+
+static void put_second(struct tq_builder *builder, uint32_t at, struct tq_second_scalars scalars) {
+    struct tq_second_block *block = second_block(builder, at);
+    block->inverse[at % TQ_BLOCK_ROWS] = scalars.inverse;
+    block->error[at % TQ_BLOCK_ROWS] = scalars.error;
+}
+
 static void put_codes(struct tq_builder *builder, int64_t id, uint64_t slot, const struct tq_row *row) {
     uint32_t at = builder->rows, stride = builder->format.record_stride;
     memcpy(builder->planes[TQ_PLANE_RECORD] + (size_t)at * stride, row->record, stride);
     ((uint16_t *)builder->planes[TQ_PLANE_FIRST_ERROR])[at] = row->first_error;
-    ((struct tq_second_scalars *)builder->planes[TQ_PLANE_SECOND_SCALARS])[at] = row->second;
+    if (builder->format.scan_planes == 2) put_second(builder, at, row->second);
     ((float *)builder->planes[TQ_PLANE_NORM])[at] = row->norm;
     ((int64_t *)builder->planes[TQ_PLANE_ID])[at] = id;
     ((uint32_t *)builder->planes[TQ_PLANE_SLOT])[at] = (uint32_t)(slot - builder->slot_first);
@@ -162,8 +167,9 @@ enum tq_status tq_builder_copy(struct tq_builder *builder, struct tq_segment *se
     TQ_TRY(tq_segment_unit(segment, TQ_PLANE_FIRST_ERROR, row, false, &bytes));
     memcpy(&copy.first_error, bytes, sizeof copy.first_error);
     if (format->scan_planes == 2) {
-        TQ_TRY(tq_segment_unit(segment, TQ_PLANE_SECOND_SCALARS, row, false, &bytes));
-        memcpy(&copy.second, bytes, sizeof copy.second);
+        TQ_TRY(tq_segment_unit(segment, TQ_PLANE_SECOND_SCALARS, row / TQ_BLOCK_ROWS, false, &bytes));
+        const struct tq_second_block *block = (const void *)bytes;
+        copy.second = tq_second_of(block, row % TQ_BLOCK_ROWS);
     }
     TQ_TRY(tq_segment_unit(segment, TQ_PLANE_RECORD, row, false, &copy.record));
     memcpy(&tail, copy.record + format->record_bytes - sizeof tail, sizeof tail);
@@ -180,6 +186,11 @@ enum tq_status tq_builder_copy(struct tq_builder *builder, struct tq_segment *se
 
 uint32_t tq_builder_row_count(const struct tq_builder *builder) { return builder->rows; }
 
+static struct tq_second_scalars second_of_row(const struct tq_builder *builder, uint32_t row) {
+    if (builder->format.scan_planes < 2) return (struct tq_second_scalars){0, 0};
+    return tq_second_of(second_block(builder, row), row % TQ_BLOCK_ROWS);
+}
+
 void tq_builder_truncate(struct tq_builder *builder, uint32_t row_count) {
     if (row_count >= builder->rows) return;
     const uint32_t *slots = (const uint32_t *)builder->planes[TQ_PLANE_SLOT];
@@ -187,10 +198,9 @@ void tq_builder_truncate(struct tq_builder *builder, uint32_t row_count) {
     builder->slot_next = builder->slot_first + (row_count == 0 ? 0 : (uint64_t)slots[row_count - 1] + 1);
     builder->stale = row_count % TQ_BLOCK_ROWS != 0;
     for (uint32_t row = row_count - row_count % TQ_BLOCK_ROWS; row < row_count; row++) {
-        struct tq_row kept = {
-            .first_error = ((const uint16_t *)builder->planes[TQ_PLANE_FIRST_ERROR])[row],
-            .second = ((const struct tq_second_scalars *)builder->planes[TQ_PLANE_SECOND_SCALARS])[row],
-            .norm = ((const float *)builder->planes[TQ_PLANE_NORM])[row]};
+        struct tq_row kept = {.first_error = ((const uint16_t *)builder->planes[TQ_PLANE_FIRST_ERROR])[row],
+                              .second = second_of_row(builder, row),
+                              .norm = ((const float *)builder->planes[TQ_PLANE_NORM])[row]};
         stats_row(builder, row, &kept);
     }
     if (builder->out.sink != NULL) tq_exact_truncate(builder, builder->slot_next);
@@ -207,6 +217,8 @@ void tq_builder_close_block(struct tq_builder *builder) {
         size_t unit = tq_plane_unit_bytes(&builder->format, (enum tq_plane)plane);
         memset(builder->planes[plane] + builder->rows * unit, 0, (TQ_BLOCK_ROWS - rows) * unit);
     }
+    for (uint32_t lane = rows; lane < TQ_BLOCK_ROWS && builder->format.scan_planes == 2; lane++)
+        put_second(builder, block * TQ_BLOCK_ROWS + lane, (struct tq_second_scalars){0, 0});
     builder->stale = false;
 }
 

@@ -18,7 +18,7 @@ uint32_t tq_plane_unit_bytes(const struct tq_format *format, enum tq_plane plane
     case TQ_PLANE_FIRST:
     case TQ_PLANE_SECOND: return format->block_bytes;
     case TQ_PLANE_FIRST_ERROR: return sizeof(uint16_t);
-    case TQ_PLANE_SECOND_SCALARS: return sizeof(struct tq_second_scalars);
+    case TQ_PLANE_SECOND_SCALARS: return sizeof(struct tq_second_block);
     case TQ_PLANE_NORM: return sizeof(float);
     case TQ_PLANE_STATS: return sizeof(struct tq_block_stats);
     case TQ_PLANE_RECORD: return format->record_stride;
@@ -35,8 +35,8 @@ uint32_t tq_plane_units(const struct tq_format *format, enum tq_plane plane, uin
     switch (plane) {
     case TQ_PLANE_FIRST:
     case TQ_PLANE_STATS: return blocks;
-    case TQ_PLANE_SECOND: return two ? blocks : 0;
-    case TQ_PLANE_SECOND_SCALARS: return two ? blocks * TQ_BLOCK_ROWS : 0;
+    case TQ_PLANE_SECOND:
+    case TQ_PLANE_SECOND_SCALARS: return two ? blocks : 0;
     case TQ_PLANE_NORM: return format->norms ? blocks * TQ_BLOCK_ROWS : 0;
     case TQ_PLANE_RECORD: return rows;
     case TQ_PLANE_FIRST_ERROR:
@@ -49,7 +49,6 @@ uint32_t tq_plane_units(const struct tq_format *format, enum tq_plane plane, uin
 uint32_t tq_plane_grain(enum tq_plane plane) {
     switch (plane) {
     case TQ_PLANE_FIRST_ERROR:
-    case TQ_PLANE_SECOND_SCALARS:
     case TQ_PLANE_NORM:
     case TQ_PLANE_ID:
     case TQ_PLANE_SLOT: return TQ_BLOCK_ROWS;

@@ -8,7 +8,7 @@
 /* Host order is little-endian everywhere this library runs (CMake refuses others). */
 struct head {
     uint16_t first_error;
-    uint16_t second_scale;
+    uint16_t second_inverse;
     uint16_t second_error;
     uint16_t reserved; /* 0 */
     float norm;
@@ -26,7 +26,7 @@ static uint64_t sum_of(int64_t id, uint64_t slot, const uint8_t *blob, size_t si
 
 void tq_log_record_write(const struct tq_format *format, int64_t id, uint64_t slot, const struct tq_row *row,
                          uint8_t *blob) {
-    struct head head = {row->first_error, row->second.scale, row->second.error, 0, row->norm};
+    struct head head = {row->first_error, row->second.inverse, row->second.error, 0, row->norm};
     uint8_t *at = blob;
     memcpy(at, &head, sizeof head);
     at += sizeof head;
@@ -57,7 +57,7 @@ bool tq_log_record_read(const struct tq_format *format, int64_t id, uint64_t slo
     at += format->record_bytes;
     *row = (struct tq_row){.record = record,
                            .first_error = head.first_error,
-                           .second = {head.second_scale, head.second_error},
+                           .second = {head.second_inverse, head.second_error},
                            .norm = head.norm,
                            .exact = format->exact_bytes != 0 ? at : NULL};
     return true;

@@ -14,7 +14,7 @@ enum tq_plane {
     TQ_PLANE_FIRST = 0,          /* blocks: signs */
     TQ_PLANE_SECOND = 1,         /* blocks: second bits; only if format.scan_planes is 2 */
     TQ_PLANE_FIRST_ERROR = 2,    /* u16 (half) a row */
-    TQ_PLANE_SECOND_SCALARS = 3, /* struct tq_second_scalars a row; only if scan_planes is 2 */
+    TQ_PLANE_SECOND_SCALARS = 3, /* struct tq_second_block a block; only if scan_planes is 2 */
     TQ_PLANE_NORM = 4,           /* f32 a row; only if format.norms */
     TQ_PLANE_STATS = 5,          /* struct tq_block_stats a block */
     TQ_PLANE_RECORD = 6,         /* record_stride bytes a row */
@@ -24,14 +24,15 @@ enum tq_plane {
     TQ_PLANE_COUNT = 10
 };
 
-/* Bounds over the rows of a block, for dismissing it as a whole. Rows absent from the last block do not count. */
+/* Bounds over the rows of a block, for dismissing it as a whole. Rows absent from the last block do not count.
+ * cos and sin: of the angle between a row and its signs, its first error being the tangent. */
 struct tq_block_stats {
-    float first_error_min, first_error_max;
+    float cos_min, cos_max; /* 0 where the error is infinite */
+    float sin_max;          /* rounded up; infinite where an error is */
     float norm_min, norm_max;
-    float second_scale_min, second_scale_max, second_error_max;
-    float reserved;
+    uint32_t second_unknown; /* rows whose second scalars say nothing */
 };
-_Static_assert(sizeof(struct tq_block_stats) == 32, "written to disk as it is");
+_Static_assert(sizeof(struct tq_block_stats) == 24, "written to disk as it is");
 
 /* Rows of a sealed segment: 65,280, halved (whole blocks) while the codes of a segment would exceed 32 MiB. */
 uint32_t tq_segment_rows_max(const struct tq_format *format);
@@ -60,7 +61,8 @@ uint64_t tq_segment_exact_bytes(const struct tq_segment *segment);
 /* One block's units of a plane (FIRST .. STATS): 128 rows of a row plane, one unit of a block plane, contiguous. */
 enum tq_status tq_segment_block(struct tq_segment *segment, enum tq_plane plane, uint32_t block, const void **units);
 
-/* A run of blocks of plane FIRST, SECOND or STATS from `block`: *count >= 1 of them, at most `wanted`. */
+/* A run of blocks of plane FIRST, SECOND, SECOND_SCALARS or STATS from `block`: *count >= 1 of them, at most
+ * `wanted`. */
 enum tq_status tq_segment_blocks(struct tq_segment *segment, enum tq_plane plane, uint32_t block, uint32_t wanted,
                                  const void **units, uint32_t *count);
 

@@ -40,7 +40,7 @@ enum tq_status tq_segment_block(struct tq_segment *segment, enum tq_plane plane,
 enum tq_status tq_segment_blocks(struct tq_segment *segment, enum tq_plane plane, uint32_t block, uint32_t wanted,
                                  const void **units, uint32_t *count) {
     const struct tq_plane_map *map = &segment->planes[plane];
-    TQ_ASSERT(plane == TQ_PLANE_FIRST || plane == TQ_PLANE_SECOND || plane == TQ_PLANE_STATS);
+    TQ_ASSERT(tq_plane_grain(plane) == 1 && plane <= TQ_PLANE_STATS);
     TQ_ASSERT(block < segment->blocks && map->count > 0 && wanted > 0);
     const struct tq_piece *piece = tq_plane_find(map, block);
     uint32_t at = block - piece->first;

@@ -1,15 +1,20 @@
 """Vector search through SQL, side by side in one process: tqlite, sqlite-vec, sqlite-vector, vectorlite.
 
-    python through_sql.py BASE.npy QUERY.npy EXTENSION [--queries 300] [--rounds 5] [--skip WORD ...]
+usage  through_sql.py BASE.npy QUERY.npy [option ...]        (run.sh --sql starts it)
+  --lib FILE        libtq.so, which is the extension too
+  --queries N       306 at random, of which each round asks its share
+  --rounds N        9, systems interleaved in an order that changes
+  --k K             10
+  --base-rows N     the first N rows only, to try it out
+  --skip WORD,...   systems to leave out, by function name in sql_systems.py
+  --out FOLDER      bench/results
+  --name NAME       of the data, in the file's name
 
-Needs apsw, numpy, sqlite-vec, sqliteai-vector and vectorlite-py from PyPI. Cosine, k = 10. Every system gets the same
-unit vectors in one transaction of a WAL database; then they take turns in rounds over the same random queries. A hit is
-judged by score: the row's cosine in double reaches the true tenth to 1e-6. All times are of one statement.
-"""
+Cosine. Every system gets the same unit vectors in one transaction of a WAL database. A hit is judged by score: the
+row's cosine in double, from the vectors as given, reaches the true k-th to 1e-6 relative. All times are of one
+statement."""
 import argparse
 import os
-import platform
-import subprocess
 import sys
 import tempfile
 import time
@@ -17,140 +22,127 @@ import time
 import apsw
 import numpy as np
 
-K = 10
+import measure
+import report
+import sql_systems
+from systems import Data
+
+ROUND_MS = 1500.0  # a system's share of one round
+REFERENCE = "tqlite MATCH"
 
 
-def unit(path):
-    x = np.load(path).astype(np.float32)
-    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-30)
-
-
-def connect(folder, name, extension):
-    db = apsw.Connection(os.path.join(folder, name + ".db"))
-    db.enable_load_extension(True)
-    db.load_extension(extension)
-    db.execute("PRAGMA journal_mode=WAL")
-    return db
-
-
-def insert(db, create, sql, rows):
-    db.execute(create)
-    start = time.perf_counter()
-    with db:
-        db.executemany(sql, ((i, row.tobytes()) for i, row in enumerate(rows)))
-    return time.perf_counter() - start
-
-
-def asker(db, sql):
-    return lambda q: [row[0] for row in db.execute(sql, (q.tobytes(),))]
-
-
-def tqlite(folder, base, extension):
-    db = connect(folder, "tqlite", extension)
-    seconds = insert(db, f"CREATE VIRTUAL TABLE t USING tq(e FLOAT[{base.shape[1]}])",
-                     "INSERT INTO t(rowid, e) VALUES(?, ?)", base)
-    yield "tqlite MATCH", seconds, asker(db, "SELECT rowid FROM t WHERE e MATCH ? ORDER BY score DESC LIMIT 10")
-    yield "tqlite ORDER BY tq_cosine, exact", seconds, asker(
-        db, "SELECT rowid FROM t ORDER BY tq_cosine(e, ?) DESC LIMIT 10")
-
-
-def sqlite_vec(folder, base, _):
-    import sqlite_vec as vec
-    dim = base.shape[1]
-    db = connect(folder, "vec", vec.loadable_path())
-    seconds = insert(db, f"CREATE VIRTUAL TABLE t USING vec0(e float[{dim}] distance_metric=cosine)",
-                     "INSERT INTO t(rowid, e) VALUES(?, ?)", base)
-    yield "sqlite-vec float", seconds, asker(db, "SELECT rowid FROM t WHERE e MATCH ? AND k = 10")
-    bits = dim // 8 * 8
-    small = connect(folder, "vecbit", vec.loadable_path())
-    seconds += insert(small, f"CREATE VIRTUAL TABLE t USING vec0(e bit[{bits}])",
-                      "INSERT INTO t(rowid, e) VALUES(?, vec_bit(?))",
-                      np.packbits(base[:, :bits] > 0, axis=1, bitorder="little"))
-
-    def rescored(q):
-        code = np.packbits(q[:bits] > 0, bitorder="little").tobytes()
-        near = [row[0] for row in small.execute("SELECT rowid FROM t WHERE e MATCH vec_bit(?) AND k = 1000", (code,))]
-        marks = ",".join(map(str, near))
-        sql = f"SELECT rowid FROM t WHERE rowid IN ({marks}) ORDER BY vec_distance_cosine(e, ?) LIMIT 10"
-        return [row[0] for row in db.execute(sql, (q.tobytes(),))]
-    yield "sqlite-vec bit, 1000 ranked exactly", seconds, rescored
-
-
-def sqlite_vector(folder, base, _):
-    import importlib.resources
-    so = [str(p) for p in importlib.resources.files("sqlite_vector").rglob("*.so")][0]
-    db = connect(folder, "vector", so[:-3])
-    seconds = insert(db, "CREATE TABLE t(id INTEGER PRIMARY KEY, e BLOB)", "INSERT INTO t VALUES(?, ?)", base)
-    db.execute(f"SELECT vector_init('t', 'e', 'type=FLOAT32,dimension={base.shape[1]},distance=COSINE')")
-    yield "sqlite-vector full", seconds, asker(db, "SELECT rowid FROM vector_full_scan('t', 'e', ?, 10)")
-    start = time.perf_counter()
-    db.execute("SELECT vector_quantize('t', 'e', 'qtype=TURBO,qbits=4')").fetchall()
-    db.execute("SELECT vector_quantize_preload('t', 'e')").fetchall()
-    seconds += time.perf_counter() - start
-    yield "sqlite-vector TURBO 4", seconds, asker(db, "SELECT rowid FROM vector_quantize_scan('t', 'e', ?, 10)")
-
-
-def vectorlite(folder, base, _):
-    import vectorlite_py
-    db = connect(folder, "vectorlite", vectorlite_py.vectorlite_path())
-    seconds = insert(db, f"CREATE VIRTUAL TABLE t USING vectorlite(e float32[{base.shape[1]}] cosine, "
-                     f"hnsw(max_elements={len(base)}, ef_construction=200, M=16))",
-                     "INSERT INTO t(rowid, e) VALUES(?, ?)", base)
-    for ef in (40, 160, 640):
-        yield f"vectorlite ef={ef}", seconds, asker(
-            db, f"SELECT rowid FROM t WHERE knn_search(e, knn_param(?, 10, {ef}))")
-
-
-def machine():
-    for line in open("/proc/cpuinfo"):
-        if line.startswith("model name"):
-            return line.split(":")[1].strip()
-    return platform.machine()
-
-
-def main():
+def parse():
     p = argparse.ArgumentParser()
     p.add_argument("base")
     p.add_argument("query")
-    p.add_argument("extension")
-    p.add_argument("--queries", type=int, default=300)
-    p.add_argument("--rounds", type=int, default=5)
-    p.add_argument("--skip", nargs="*", default=[])
-    args = p.parse_args()
-    base, queries = unit(args.base), unit(args.query)[:args.queries]
-    exact = queries.astype(np.float64) @ base.T.astype(np.float64)
-    bar = np.partition(exact, -K, axis=1)[:, -K] - 1e-6
+    p.add_argument("--lib", required=True)
+    p.add_argument("--root", default=".")
+    p.add_argument("--queries", type=int, default=306)
+    p.add_argument("--rounds", type=int, default=9)
+    p.add_argument("--k", type=int, default=10)
+    p.add_argument("--base-rows", type=int)
+    p.add_argument("--skip", default="")
+    p.add_argument("--out")
+    p.add_argument("--name")
+    return p.parse_args()
+
+
+def made(folder, base, args):
+    """[(name, seconds, ask)]; a peer that cannot be had is named, not hidden."""
     systems = []
+    for maker in sql_systems.MAKERS:
+        if maker.__name__ in args.skip.split(","):
+            continue
+        try:
+            for system in maker(folder, base, args.lib, args.k):
+                system[2](base[0])
+                systems.append(system)
+        except Exception as error:  # each extension has errors of its own
+            if maker is sql_systems.tqlite:
+                raise
+            print(f"{maker.__name__}: left out from here on: {type(error).__name__}: {str(error)[:160]}",
+                  file=sys.stderr)
+    return systems
+
+
+def ask(search, queries):
+    """Milliseconds of each, and the answers."""
+    times, answers = [], []
+    for query in queries:
+        start = time.perf_counter()
+        ids = search(query)
+        times.append(1e3 * (time.perf_counter() - start))
+        answers.append(ids)
+    return times, answers
+
+
+def rounds(systems, data, truth, count):
+    """(times by round, shares of hits) of every system."""
+    times = [[] for _ in systems]
+    hits = [[] for _ in systems]
+    rng = np.random.default_rng(2)
+    shares = np.array_split(np.arange(len(data.queries_n)), count)
+    for number, share in enumerate(shares):
+        for s in rng.permutation(len(systems)):
+            search = systems[s][2]
+            once = min(ask(search, data.queries_n[shares[number - 1][:2]])[0])
+            mine = share[:max(3, int(ROUND_MS / once))]
+            found, answers = ask(search, data.queries_n[mine])
+            times[s].append(found)
+            hits[s] += [truth.judge(q, np.array(ids, np.int64)) for q, ids in zip(mine, answers)]
+        print(f"round {number + 1} of {count}", flush=True)
+    return times, hits
+
+
+def null_times(data, args):
+    """Microseconds of a statement that finds one row in a table of one."""
     with tempfile.TemporaryDirectory() as folder:
-        for make in (tqlite, sqlite_vec, sqlite_vector, vectorlite):
-            if make.__name__ in args.skip:
-                continue
-            try:
-                systems += list(make(folder, base, args.extension))
-            except Exception as error:  # a peer that cannot be had is named, not hidden
-                print(f"{make.__name__}: left out, {error}", file=sys.stderr)
-        times = {name: [] for name, _, _ in systems}
-        hits = {name: [] for name, _, _ in systems}
-        share = len(queries) // args.rounds
-        for turn in range(args.rounds):
-            for name, _, search in systems:
-                search(queries[0])
-                for q in range(turn * share, (turn + 1) * share):
-                    start = time.perf_counter()
-                    ids = search(queries[q])
-                    times[name].append(1e3 * (time.perf_counter() - start))
-                    hits[name].append(sum(exact[q, i] >= bar[q] for i in ids[:K]) / K)
-    commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True).stdout.strip()
-    print(f"# Through SQL: {len(base)} x {base.shape[1]}, cosine, k={K}, {share * args.rounds} queries in "
-          f"{args.rounds} rounds\n")
-    print(f"    date: {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}\n    machine: {machine()}, load "
-          f"{os.getloadavg()[0]:.2f}\n    commit: {commit}\n    SQLite {apsw.sqlite_lib_version()} (apsw)\n"
-          f"    command: through_sql.py {' '.join(os.path.basename(a) for a in sys.argv[1:])}\n")
-    print("| system | insert (and build) s | recall@10 | ms median | p99 |\n|---|---|---|---|---|")
-    for name, seconds, _ in systems:
-        ms = np.sort(times[name])
-        print(f"| {name} | {seconds:.2f} | {np.mean(hits[name]):.4f} | {np.median(ms):.3f} | "
-              f"{ms[int(len(ms) * .99)]:.2f} |")
+        found = [(name, 1e3 * np.median(ask(search, [data.queries_n[0]] * 300)[0]))
+                 for name, _, search in made(folder, data.base_n[:1], args)]
+    db = apsw.Connection(":memory:")
+    return [("SELECT 1", 1e3 * np.median(ask(lambda q: list(db.execute("SELECT 1")), [None] * 300)[0]))] + found
 
 
-main()
+def table(systems, times, hits, k):
+    reference = next(i for i, s in enumerate(systems) if s[0] == REFERENCE)
+    yield (f"| system | insert (and build) s | recall@{k} by score | by id | ms median | p99 | p99/p50 | "
+           f"times {REFERENCE} (lower quartile) | queries |")
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for i, (name, seconds, _) in enumerate(systems):
+        every = np.concatenate(times[i])
+        p50, p99 = np.median(every), np.percentile(every, 99)
+        ratios = [np.median(a) / np.median(b) for a, b in zip(times[i], times[reference])]
+        by_score, by_id = np.mean(hits[i], axis=0)
+        yield (f"| {name} | {seconds:.2f} | {by_score:.4f} | {by_id:.4f} | {p50:.3f} | {p99:.2f} | {p99 / p50:.1f} | "
+               f"{np.median(ratios):.2f} ({np.percentile(ratios, 25):.2f}) | {len(every)} |")
+
+
+def main():
+    args = parse()
+    args.name = args.name or os.path.basename(args.base).split(".")[0]
+    args.out = args.out or os.path.join(args.root, "bench", "results")
+    args.metric = "cosine"
+    load = os.getloadavg()[0]
+    base = np.ascontiguousarray(np.load(args.base)[:args.base_rows].astype(np.float32))
+    if args.base_rows:
+        args.name += f"-first-{len(base)}"
+    queries = np.load(args.query).astype(np.float32)
+    queries = np.ascontiguousarray(queries[np.random.default_rng(0).permutation(len(queries))[:args.queries]])
+    data = Data(base, queries, "cosine", args.k)
+    truth = measure.Truth(data)
+    nulls = null_times(data, args)
+    with tempfile.TemporaryDirectory() as folder:
+        systems = made(folder, data.base_n, args)
+        times, hits = rounds(systems, data, truth, args.rounds)
+    lines = report.head(args, data, load, "bench/peers/run.sh --sql")
+    versions = ", ".join(f"{n} {report.version(n)}" for n in ("sqlite-vec", "sqliteai-vector", "vectorlite-py", "apsw"))
+    lines[-1] = f"versions: SQLite {apsw.sqlite_lib_version()}, {versions}"
+    os.makedirs(args.out, exist_ok=True)
+    report.save(os.path.join(args.out, f"peers-sql-{args.name}" + ("" if args.k == 10 else f"-k{args.k}") + ".md"),
+                [f"# Through SQL: {args.name}", ""] + [f"    {line}" for line in lines] + [f"    k: {args.k}", ""]
+                + list(table(systems, times, hits, args.k)) + ["", report.null_line(nulls),
+                "tqlite's insert ends with codes and rows durable on disk; vectorlite's graph is in memory only."])
+
+
+if __name__ == "__main__":
+    main()

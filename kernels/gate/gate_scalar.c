@@ -1,19 +1,20 @@
 /* The gate, row by row: the definition. */
 #include "kernels/impl.h"
-#include "src/base/f16.h"
 
-static bool passes(const struct tq_gate_query *query, int32_t first, int32_t second, const uint16_t scalars[2]) {
-    float scale = tq_f32_from_f16(scalars[0]), error = tq_f32_from_f16(scalars[1]);
-    float value = (float)(4 * first + 2 * second - query->base) * query->unit;
-    float slack = query->slack * (1.0f + 0.5f * (error * error));
-    return !(value * scale + slack < query->bar - query->kappa * error);
+static uint32_t saturate(uint32_t value) { return value > 65535 ? 65535 : value; }
+
+static bool passes(const struct tq_gate_query *query, uint32_t first, uint32_t second, uint32_t inverse,
+                   uint32_t error) {
+    uint32_t value = saturate(first + (second >> 1));
+    uint32_t line = saturate(query->base + (inverse * query->gain >> 16)), lower = error * query->loss >> 16;
+    return value >= (line > lower ? line - lower : 0);
 }
 
 static void gate(const struct tq_gate_query *query, const uint16_t *first, const uint16_t *second,
-                 const uint16_t *scalars, uint64_t mask[2]) {
+                 const uint16_t *inverse, const uint16_t *error, uint64_t mask[2]) {
     mask[0] = mask[1] = 0;
     for (size_t row = 0; row < TQ_LAYOUT_BLOCK_ROWS; row++) {
-        mask[row / 64] |= (uint64_t)passes(query, first[row], second[row], scalars + 2 * row) << row % 64;
+        mask[row / 64] |= (uint64_t)passes(query, first[row], second[row], inverse[row], error[row]) << row % 64;
     }
 }
 

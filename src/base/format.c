@@ -60,7 +60,7 @@ double tq_format_code_bytes_row(const struct tq_format *format) {
     size_t scalars = sizeof(uint16_t);
     if (format->scan_planes > 1) scalars += sizeof(struct tq_second_scalars);
     if (format->norms) scalars += sizeof(float);
-    size_t block = (size_t)format->block_bytes * format->scan_planes + sizeof(float[8]); /* the planes, and bounds */
+    size_t block = (size_t)format->block_bytes * format->scan_planes + 24; /* the planes, and struct tq_block_stats */
     return (double)block / TQ_BLOCK_ROWS + (double)(scalars + format->record_stride);
 }
 

@@ -35,11 +35,21 @@ struct tq_record_tail {
 };
 _Static_assert(sizeof(struct tq_record_tail) == 12, "written to disk as it is");
 
-/* Per row, read by the scan of the first and of the second plane. */
+/* Per row, of the code v = 2 s1 + s2 that two planes make, in units of 1 / TQ_SECOND_ONE; both are 3 at most. */
+#define TQ_SECOND_ONE 16384.0
 struct tq_second_scalars {
-    uint16_t scale; /* half: sqrt(dim) / <u, 2 s1 + s2> */
-    uint16_t error; /* half, rounded up: tan of the angle between u and 2 s1 + s2 */
+    uint16_t inverse; /* <u, v> / sqrt(dim); 0: v says nothing about u */
+    uint16_t error;   /* rounded up: that times tan of the angle between u and v; then 65535 */
 };
+
+/* A block of them: kernels take words of one kind at a time. */
+struct tq_second_block {
+    uint16_t inverse[TQ_BLOCK_ROWS], error[TQ_BLOCK_ROWS];
+};
+
+static inline struct tq_second_scalars tq_second_of(const struct tq_second_block *block, uint32_t row) {
+    return (struct tq_second_scalars){block->inverse[row], block->error[row]};
+}
 
 /* One vector, encoded; every pointer borrowed from the encoder until its next call. */
 struct tq_row {

@@ -117,12 +117,26 @@ static void choose_indices(struct tq_encoder *e) {
     e->stretch = best.norm / best.dot;
 }
 
-/* tan of the angle between a and b, in half precision and never too small. */
-static uint16_t tangent_up(const struct tq_encoder *e, double a_square, double b_square, double dot) {
-    if (dot <= 0.0) return F16_INFINITY;
+/* tan of the angle between a and b, never too small. */
+static double tangent_of(const struct tq_encoder *e, double a_square, double b_square, double dot) {
     double square = a_square * b_square / (dot * dot) - 1.0;
     double tangent = square > 0.0 ? sqrt(square) : 0.0;
-    return tq_f16_up((float)(tangent * (1.0 + 1e-6) + e->slack * (1.0 + tangent * tangent)));
+    return tangent * (1.0 + 1e-6) + e->slack * (1.0 + tangent * tangent);
+}
+
+/* In half precision. */
+static uint16_t tangent_up(const struct tq_encoder *e, double a_square, double b_square, double dot) {
+    return dot <= 0.0 ? F16_INFINITY : tq_f16_up((float)tangent_of(e, a_square, b_square, dot));
+}
+
+/* The inverse is rounded by 2^-15, which TQ_SLACK_PLANE covers where it is 1/16 or more; below that v is so far off
+ * u that nothing is lost by saying so. */
+static struct tq_second_scalars second_scalars(const struct tq_encoder *e, double square, double v_square, double dot) {
+    double inverse = floor(dot / sqrt((double)e->codec->format.dim) * TQ_SECOND_ONE + 0.5);
+    if (!(inverse >= TQ_SECOND_ONE / 16)) return (struct tq_second_scalars){0, UINT16_MAX};
+    double error = ceil(tangent_of(e, square, v_square, dot) * inverse);
+    if (error >= UINT16_MAX || inverse > UINT16_MAX) return (struct tq_second_scalars){0, UINT16_MAX};
+    return (struct tq_second_scalars){(uint16_t)inverse, (uint16_t)error};
 }
 
 /* first_error and second: y against the signs that scan planes hold, s1 and 2 s1 + s2. */
@@ -136,8 +150,7 @@ static void measure_planes(struct tq_encoder *e, double square, struct tq_row *r
     if (e->codec->format.scan_planes < 2) return;
     for (uint32_t j = 0; j < dim; j++) signs[j] = (float)(2 * (e->indices[j] >> (code_bits - 2)) - 3);
     double dot = kernels->dot_f32(e->rotated, signs, dim);
-    row->second.scale = dot > 0.0 ? tq_f16_from_f32((float)(sqrt((double)dim) / dot)) : 0;
-    row->second.error = tangent_up(e, square, kernels->dot_f32(signs, signs, dim), dot);
+    row->second = second_scalars(e, square, kernels->dot_f32(signs, signs, dim), dot);
 }
 
 /* Sketch bits and gamma of r = s y - c; `residual` becomes S x_hat, made with the gamma that is stored. */

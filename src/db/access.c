@@ -97,6 +97,8 @@ enum tq_status tq_access_search(struct tq_access *a, enum tq_metric metric, cons
     struct tq_view view;
     TQ_TRY(tq_table_view(a->table, &view));
     TQ_TRY(tq_searcher_begin(a->searcher, &view, metric, options));
+    if (k > 0 && tq_searcher_prefers_many(a->searcher, query_count))
+        return tq_searcher_many(a->searcher, queries, query_count, k, hits, counts, stats);
     for (size_t i = 0; i < query_count; i++) {
         struct tq_query query;
         counts[i] = 0;

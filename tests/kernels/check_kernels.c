@@ -1,7 +1,7 @@
 /* Every operation and instruction set against the scalar row, bit for bit, and the scalar row against naive.h.
  * Buffers lie once at the end and once at the start of pages whose neighbours have no access.
  *
- *     check_kernels [--isa=scalar|avx2|avx512] [--seed=N]                       one row, another seed */
+ *     check_kernels [--isa=NAME] [--seed=N]        one row, another seed */
 #include <math.h>
 #include <signal.h>
 #include <string.h>
@@ -445,28 +445,79 @@ static void report_fault(int number) {
 /* ---- gate ---- */
 
 static void check_gate(struct check *c) {
-    static const uint16_t halves[] = {0, 1, 0x03ff, 0x0400, 0x3555, 0x3800, 0x3c00, 0x4500, 0x7bff, 0x7c00};
     for (size_t i = 0; i < CASES * 64; i++) {
         uint64_t expected[2], mask[2];
         case_begin(c, i, 128, 0);
         uint16_t *first = place(c, 0, 128 * sizeof *first), *second = place(c, 1, 128 * sizeof *second);
-        uint16_t *scalars = place(c, 2, 256 * sizeof *scalars);
+        uint16_t *inverse = place(c, 2, 256 * sizeof *inverse), *error = inverse + 128;
         int32_t top = random_below(&c->random, 2) ? 65535 : 3000;
         for (size_t row = 0; row < 128; row++) {
             first[row] = (uint16_t)fill_int(&c->random, c->fill, row, 0, top);
             second[row] = (uint16_t)fill_int(&c->random, FILL_RANDOM, row, 0, top);
-            bool odd = random_below(&c->random, 8) == 0;
-            scalars[2 * row] = odd ? halves[random_below(&c->random, 10)]
-                                   : (uint16_t)(0x3400 + random_below(&c->random, 0x400));
-            scalars[2 * row + 1] = odd ? halves[random_below(&c->random, 10)]
-                                       : (uint16_t)(0x3400 + random_below(&c->random, 0x400));
+            inverse[row] = (uint16_t)(random_below(&c->random, 8) == 0 ? 65535 * random_below(&c->random, 2)
+                                                                       : 20000 + random_below(&c->random, 20000));
+            error[row] = (uint16_t)(random_below(&c->random, 8) == 0 ? 65535 * random_below(&c->random, 2)
+                                                                     : random_below(&c->random, 20000));
         }
-        struct tq_gate_query query = {
-            .base = 3 * top, .unit = 2.0f / (float)top, .slack = 0.02f, .bar = 0.5f, .kappa = 0.3f};
-        if (i % 7 == 3) query.bar = -INFINITY;
-        if (i % 7 == 4) query.kappa = 0;
-        c->reference->gate(&query, first, second, scalars, expected);
-        c->tested->gate(&query, first, second, scalars, mask);
+        struct tq_gate_query query = {.base = (uint16_t)(3 * top / 4 - 2), .gain = (uint16_t)top, .loss = 300};
+        if (i % 7 == 3) query.loss = 65535;
+        if (i % 7 == 4) query = (struct tq_gate_query){0, 0, 0};
+        if (i % 7 == 5) query.base = 65535;
+        if (i % 7 == 6) query.gain = (uint16_t)random_below(&c->random, 65536);
+        c->reference->gate(&query, first, second, inverse, error, expected);
+        c->tested->gate(&query, first, second, inverse, error, mask);
+        expect_equal(c, "mask", expected, mask, 2, sizeof *mask);
+    }
+}
+
+/* ---- tiles ---- */
+
+/* Two blocks, their tile and a few queries against it. */
+static void check_tile(struct check *c) {
+    static const uint32_t counts[] = {1, 2, 3, 15, 16, 17, 31, 32, 33, 40};
+    static uint8_t expected_tile[8 * (DIM_MAX / 4 + 16) * 64];
+    static int32_t expected_sums[40 * 128];
+    for (size_t i = 0; i < TQ_COUNT(dims) * CASES / 2; i++) {
+        case_begin(c, i / TQ_COUNT(dims), dims[i % TQ_COUNT(dims)], 0);
+        uint32_t count = counts[random_below(&c->random, TQ_COUNT(counts))];
+        size_t groups = tq_layout_groups(c->dim), bytes = tq_layout_block_bytes(c->dim);
+        size_t tile_bytes = tq_layout_tile_bytes(groups), stride = tq_layout_padded_dim(c->dim);
+        uint8_t *first = place(c, 0, bytes), *second = place(c, 1, bytes), *tile = place(c, 2, tile_bytes);
+        for (size_t at = 0; at < bytes; at++) {
+            first[at] = (uint8_t)fill_int(&c->random, c->fill, at, 0, 255);
+            second[at] = (uint8_t)fill_int(&c->random, c->fill, at + 1, 0, 255);
+        }
+        c->reference->unpack(first, second, groups, expected_tile);
+        c->tested->unpack(first, second, groups, tile);
+        expect_equal(c, "tile", expected_tile, tile, tile_bytes, 1);
+        int8_t *queries = place(c, 0, count * stride);
+        int32_t *sums = place(c, 1, count * 128 * sizeof *sums);
+        memset(queries, 0, count * stride);
+        for (size_t at = 0; at < count * stride; at++)
+            if (at % stride < c->dim) queries[at] = (int8_t)fill_int(&c->random, c->fill, at, -31, 31);
+        c->reference->multiply(tile, groups, queries, stride, count, expected_sums);
+        c->tested->multiply(tile, groups, queries, stride, count, sums);
+        expect_equal(c, "sums", expected_sums, sums, count * 128, sizeof *sums);
+    }
+}
+
+static void check_reach(struct check *c) {
+    for (size_t i = 0; i < CASES * 64; i++) {
+        uint64_t expected[2], mask[2];
+        case_begin(c, i, 128, 0);
+        int32_t *sums = place(c, 0, 128 * sizeof *sums), top = random_below(&c->random, 2) ? 98000 : 3000;
+        uint16_t *inverse = place(c, 1, 256 * sizeof *inverse), *error = inverse + 128;
+        for (size_t row = 0; row < 128; row++) {
+            sums[row] = fill_int(&c->random, c->fill, row, -top / 2, top);
+            inverse[row] = (uint16_t)random_below(&c->random, 65536);
+            error[row] = (uint16_t)random_below(&c->random, 65536);
+        }
+        struct tq_gate_query query = {.base = (uint16_t)(top / 4), .gain = (uint16_t)(top / 9), .loss = 300};
+        if (i % 7 == 3) query.loss = 65535;
+        if (i % 7 == 4) query = (struct tq_gate_query){0, 0, 0};
+        if (i % 7 == 5) query.base = 65535;
+        c->reference->reach(&query, top / 2 + 1, sums, inverse, error, expected);
+        c->tested->reach(&query, top / 2 + 1, sums, inverse, error, mask);
         expect_equal(c, "mask", expected, mask, 2, sizeof *mask);
     }
 }
@@ -486,6 +537,8 @@ static const struct op {
     {"scan", check_scan},
     {"select", check_select},
     {"gate", check_gate},
+    {"tile", check_tile},
+    {"reach", check_reach},
     {"sign_dots", check_sign_dots},
     {"refine", check_refine},
     {"score", check_refine},
@@ -507,7 +560,6 @@ static void check_isa(struct check *c, long *passed, long *failed) {
 }
 
 int main(int argc, char **argv) {
-    static const char *const names[] = {"scalar", "avx2", "avx512"};
     struct check *c = &check;
     const char *only = NULL;
     long passed = 0, failed = 0;
@@ -521,17 +573,18 @@ int main(int argc, char **argv) {
     signal(SIGBUS, report_fault);
     signal(SIGILL, report_fault);
     setvbuf(stdout, NULL, _IOLBF, 0);
-    for (size_t i = 0; i < TQ_COUNT(names); i++) {
+    for (size_t i = 0; tq_isa_name(i) != NULL; i++) {
         struct tq_kernels scalar, tested;
+        const char *name = tq_isa_name(i);
         unsigned mask;
-        if (only != NULL && strcmp(only, names[i]) != 0) continue;
-        if (!tq_isa_from_name(names[i], &mask) || (mask & ~tq_cpu_isa()) != 0) {
-            printf("%s skipped: this CPU cannot run it\n", names[i]);
+        if (only != NULL && strcmp(only, name) != 0) continue;
+        if (!tq_isa_from_name(name, &mask) || (mask & ~tq_cpu_isa()) != 0) {
+            printf("%s skipped: this CPU cannot run it\n", name);
             continue;
         }
         tq_kernels_select(TQ_ISA_SCALAR, &scalar);
         tq_kernels_select(mask, &tested);
-        if (strcmp(tested.name, names[i]) != 0) printf("%s has no row of its own here\n", names[i]);
+        if (strcmp(tested.name, name) != 0) printf("%s has no row of its own here\n", name);
         c->reference = i == 0 ? &naive_kernels : &scalar;
         c->tested = &tested;
         check_isa(c, &passed, &failed);

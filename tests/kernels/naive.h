@@ -173,21 +173,14 @@ static inline void naive_scan(const uint8_t *blocks, const uint32_t *list, size_
     }
 }
 
-/* In double: what the f32 of the contract approaches; rows within 1e-4 of the line follow f32. */
+/* In 64 bits: nothing of it can wrap. */
 static inline void naive_gate(const struct tq_gate_query *query, const uint16_t *first, const uint16_t *second,
-                              const uint16_t *scalars, uint64_t mask[2]) {
+                              const uint16_t *inverse, const uint16_t *error, uint64_t mask[2]) {
     mask[0] = mask[1] = 0;
     for (size_t row = 128; row-- > 0;) {
-        double scale = (double)tq_f32_from_f16(scalars[2 * row]), error = (double)tq_f32_from_f16(scalars[2 * row + 1]);
-        double value = ((double)first[row] * 4 + (double)second[row] * 2 - query->base) * (double)query->unit * scale;
-        double above = value + (double)query->slack * (1 + error * error / 2) - (double)query->bar +
-                       (double)query->kappa * error;
-        float f = (float)((int32_t)first[row] * 4 + (int32_t)second[row] * 2 - query->base) * query->unit;
-        float e = tq_f32_from_f16(scalars[2 * row + 1]);
-        bool near = !(f * tq_f32_from_f16(scalars[2 * row]) + query->slack * (1.0f + 0.5f * (e * e)) <
-                      query->bar - query->kappa * e);
-        bool far = fabs(above) > 1e-4 * (1 + fabs(value));
-        mask[row / 64] |= (uint64_t)(far ? !(above < 0) : near) << row % 64;
+        int64_t value = first[row] + second[row] / 2, line = query->base + (int64_t)inverse[row] * query->gain / 65536;
+        line = (line > 65535 ? 65535 : line) - (int64_t)error[row] * query->loss / 65536;
+        mask[row / 64] |= (uint64_t)((value > 65535 ? 65535 : value) >= line) << row % 64;
     }
 }
 
@@ -198,6 +191,51 @@ static inline void naive_select(const uint16_t *sums, const uint16_t *second, ui
             unsigned value = sums[half * 64 + row] + (second ? second[half * 64 + row] / 2u : 0u);
             mask[half] = mask[half] << 1 | ((value > 65535 ? 65535 : value) >= threshold);
         }
+    }
+}
+
+/* ---- tiles ---- */
+
+/* The row that stands at place `at` of a tile's 128. */
+static inline size_t naive_tile_row(size_t at) {
+    size_t strip = at / 16, k = at % 16;
+    return strip / 2 * 32 + k / 4 * 8 + strip % 2 * 4 + k % 4;
+}
+
+static inline uint32_t naive_block_bit(const uint8_t *block, size_t row, size_t j) {
+    return (uint32_t)block[j / 4 * 64 + row % 64] >> (j % 4 + (row < 64 ? 0 : 4)) & 1u;
+}
+
+static inline void naive_unpack(const uint8_t *first, const uint8_t *second, size_t groups, uint8_t *tile) {
+    size_t lines = (groups + 15) / 16 * 16;
+    for (size_t at = 0; at < 8 * lines * 64; at++) {
+        size_t row = naive_tile_row(at / (lines * 64) * 16 + at % 64 / 4), j = at / 64 % lines * 4 + at % 4;
+        tile[at] = 0;
+        if (j >= 4 * groups) continue;
+        tile[at] = (uint8_t)(naive_block_bit(first, row, j) * 2 + naive_block_bit(second, row, j));
+    }
+}
+
+static inline void naive_multiply(const uint8_t *tile, size_t groups, const int8_t *queries, size_t stride,
+                                  size_t count, int32_t *sums) {
+    size_t lines = (groups + 15) / 16 * 16;
+    for (size_t i = 0; i < count * 128; i++) sums[i] = 0;
+    for (size_t at = 0; at < 8 * lines * 64; at++) {
+        size_t place = at / (lines * 64) * 16 + at % 64 / 4, j = at / 64 % lines * 4 + at % 4;
+        for (size_t q = 0; q < count && j < 4 * groups; q++)
+            sums[q * 128 + place] += queries[q * stride + j] * tile[at];
+    }
+}
+
+static inline void naive_reach(const struct tq_gate_query *query, int32_t offset, const int32_t *sums,
+                               const uint16_t *inverse, const uint16_t *error, uint64_t mask[2]) {
+    mask[0] = mask[1] = 0;
+    for (size_t at = 0; at < 128; at++) {
+        size_t row = naive_tile_row(at);
+        int64_t value = ((int64_t)sums[at] + offset) / 2,
+                line = query->base + (int64_t)inverse[row] * query->gain / 65536;
+        line = (line > 65535 ? 65535 : line) - (int64_t)error[row] * query->loss / 65536;
+        mask[row / 64] |= (uint64_t)((value > 65535 ? 65535 : value) >= line) << row % 64;
     }
 }
 
@@ -271,6 +309,9 @@ static const struct tq_kernels naive_kernels = {
     .scan = naive_scan,
     .select = naive_select,
     .gate = naive_gate,
+    .unpack = naive_unpack,
+    .multiply = naive_multiply,
+    .reach = naive_reach,
     .sign_dots = naive_sign_dots,
     .refine = naive_refine,
     .score = naive_score,

@@ -306,7 +306,7 @@ def rule_private_paths(tree):
 
 
 def rule_kernel_rows(tree):
-    names = ("scalar", "ssse3", "avx2", "avx512", "amx", "neon")
+    names = ("scalar", "ssse3", "avx2", "avx512", "avx512vnni", "avx512vbmi", "amx", "neon")
     dispatch = next((f for f in tree.files if f.path == "kernels/dispatch.c"), None)
     for file in tree.c_files:
         match = re.match(r"kernels/\w+/(\w+)_(%s)\.c$" % "|".join(names), file.path)

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,8 +99,8 @@ static inline void model_row(struct model *model, uint32_t row, struct tq_row *o
                            .norm = tail.norm,
                            .exact = f->exact_bytes > 0 ? model->exact : NULL};
     if (f->scan_planes == 2) {
-        out->second.scale = tq_f16_from_f32(0.5f + (float)(random >> 40 & 255) / 100);
-        out->second.error = tq_f16_up((float)(random >> 56) / 100);
+        out->second.inverse = (uint16_t)(random % 7 == 0 ? 0 : 20000 + (random >> 40 & 255));
+        out->second.error = (uint16_t)(random >> 48);
     }
 }
 
@@ -138,16 +139,15 @@ static inline void check_bits(const struct tq_format *f, const uint8_t *block, c
 }
 
 static inline void widen(struct tq_block_stats *s, const struct tq_row *row, bool begin) {
-    float e = tq_f32_from_f16(row->first_error), c = tq_f32_from_f16(row->second.scale);
-    float e2 = tq_f32_from_f16(row->second.error);
-    if (begin) *s = (struct tq_block_stats){e, e, row->norm, row->norm, c, c, e2, 0};
-    if (e < s->first_error_min) s->first_error_min = e;
-    if (e > s->first_error_max) s->first_error_max = e;
+    double tangent = (double)tq_f32_from_f16(row->first_error), c = 1 / sqrt(1 + tangent * tangent);
+    float cosine = (float)c, sine = isinf(tangent) ? INFINITY : (float)(tangent * c * (1 + 1e-6));
+    if (begin) *s = (struct tq_block_stats){cosine, cosine, sine, row->norm, row->norm, 0};
+    if (cosine < s->cos_min) s->cos_min = cosine;
+    if (cosine > s->cos_max) s->cos_max = cosine;
+    if (sine > s->sin_max) s->sin_max = sine;
     if (row->norm < s->norm_min) s->norm_min = row->norm;
     if (row->norm > s->norm_max) s->norm_max = row->norm;
-    if (c < s->second_scale_min) s->second_scale_min = c;
-    if (c > s->second_scale_max) s->second_scale_max = c;
-    if (e2 > s->second_error_max) s->second_error_max = e2;
+    if (row->second.inverse == 0) s->second_unknown++;
 }
 
 static inline void check_block(struct model *model, struct tq_segment *segment, uint32_t block, uint32_t rows) {
@@ -171,7 +171,8 @@ static inline void check_block(struct model *model, struct tq_segment *segment, 
         check_bits(f, first, row.record, 0, lane);
         if (second != NULL) check_bits(f, second, row.record, 1, lane);
         assert_int_equal(((const uint16_t *)errors)[lane], row.first_error);
-        if (scalars != NULL) assert_memory_equal((const uint8_t *)scalars + lane * 4, &row.second, 4);
+        struct tq_second_scalars kept = scalars == NULL ? row.second : tq_second_of(scalars, lane);
+        assert_memory_equal(&kept, &row.second, 4);
         if (norms != NULL) assert_memory_equal((const uint8_t *)norms + lane * 4, &row.norm, 4);
     }
     free(zeros);

@@ -32,9 +32,9 @@ static struct estimates estimate(const struct tq_codec *codec, const struct tq_q
     double root = sqrt(f->dim), e1 = (double)tq_f32_from_f16(row->first_error);
     double dot1 = 2.0 * (double)look_up(q, f, row->record, 0) - q->plane_abs_sum;
     e.first = q->plane_step * dot1 * sqrt(1.0 + e1 * e1) / root;
-    if (f->scan_planes == 2) {
+    if (row->second.inverse != 0) {
         double dot2 = 2.0 * (double)look_up(q, f, row->record, 1) - q->plane_abs_sum;
-        e.second = q->plane_step * (2.0 * dot1 + dot2) * (double)tq_f32_from_f16(row->second.scale) / root;
+        e.second = q->plane_step * (2.0 * dot1 + dot2) * (TQ_SECOND_ONE / row->second.inverse) / root;
     }
     int64_t code = 0, sketch_sum = 0;
     for (uint32_t j = 0; j < f->dim; j++) {
@@ -55,11 +55,11 @@ static void check_pair(const struct tq_codec *codec, const struct tq_query *q, c
     struct estimates e = estimate(codec, q, row);
     struct tq_record_tail tail = read_tail(&codec->format, row->record);
     double sine = sqrt(fmax(0.0, 1.0 - cosine * cosine)), half_ulp = 0x1p-10;
-    double e1 = (double)tq_f32_from_f16(row->first_error), e2 = (double)tq_f32_from_f16(row->second.error);
+    double e1 = (double)tq_f32_from_f16(row->first_error), e2 = (double)row->second.error / row->second.inverse;
     double full = (double)tq_f32_from_f16(tail.error);
     double rounding = q->plane_error * sqrt(1.0 + e1 * e1) + half_ulp * fabs(e.first);
     assert_true(fabs(e.first - cosine) <= e1 * sine + rounding + 1e-6);
-    if (codec->format.scan_planes == 2) {
+    if (row->second.inverse != 0) {
         rounding = q->plane_error * sqrt(1.0 + e2 * e2) + half_ulp * fabs(e.second);
         assert_true(fabs(e.second - cosine) <= e2 * sine + rounding + 1e-6);
     }

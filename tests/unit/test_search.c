@@ -103,6 +103,14 @@ static size_t run(struct fixture *f, const float *query, size_t k, const struct 
     assert_int_equal(tq_searcher_begin(f->searcher, &f->view, f->metric, options), TQ_OK);
     assert_int_equal(tq_searcher_query(f->searcher, &prepared, k, hits, &count, &stats), TQ_OK);
     assert_true(stats.ranked <= stats.survivors + f->view.live);
+    if (f->format.scan_planes == 2) { /* asked as one of many, the answer is the same to the last bit */
+        struct tq_hit *again = tq_alloc_zero((k + 1) * sizeof *again);
+        size_t again_count = 0;
+        assert_int_equal(tq_searcher_many(f->searcher, query, 1, k, again, &again_count, &stats), TQ_OK);
+        assert_int_equal(again_count, count);
+        assert_memory_equal(again, hits, count * sizeof *hits);
+        tq_free(again);
+    }
     return count;
 }
 
@@ -222,6 +230,7 @@ struct variant {
     int threads;
     size_t pieces;
     bool shuffled;
+    bool many; /* all queries in one call, where the format has two scan planes */
 };
 
 static void shuffle(uint32_t *order, size_t count) {
@@ -245,7 +254,13 @@ static void answers(const struct variant *v, const struct tq_index_options *inde
     }
     struct tq_search_options own = *options;
     own.threads = v->threads;
-    for (size_t q = 0; q < SAME_QUERIES; q++) {
+    if (v->many && f.format.scan_planes == 2) {
+        size_t counts[SAME_QUERIES];
+        struct tq_search_stats stats = {0, 0, 0, 0};
+        assert_int_equal(tq_searcher_begin(f.searcher, &f.view, f.metric, &own), TQ_OK);
+        assert_int_equal(tq_searcher_many(f.searcher, queries, SAME_QUERIES, SAME_K, hits, counts, &stats), TQ_OK);
+    }
+    for (size_t q = 0; q < SAME_QUERIES && !(v->many && f.format.scan_planes == 2); q++) {
         size_t found = run(&f, queries + q * index_options->dim, SAME_K, &own, hits + q * SAME_K);
         assert_int_equal(found, SAME_K);
     }
@@ -255,8 +270,18 @@ static void answers(const struct variant *v, const struct tq_index_options *inde
 
 static void same_answers(const struct tq_index_options *index_options, const struct tq_search_options *options) {
     static const struct variant variants[] = {
-        {TQ_ISA_SCALAR, 1, 1, false}, {~0u, 1, 1, false}, {~0u, 2, 1, false},        {~0u, 3, 5, true},
-        {~0u, 1, 11, false},          {~0u, 1, 4, true},  {TQ_ISA_AVX2, 2, 2, true}, {TQ_ISA_SCALAR, 1, 3, true},
+        {TQ_ISA_SCALAR, 1, 1, false, false},
+        {~0u, 1, 1, false, false},
+        {~0u, 2, 1, false, false},
+        {~0u, 3, 5, true, false},
+        {~0u, 1, 11, false, false},
+        {~0u, 1, 4, true, false},
+        {TQ_ISA_AVX2, 2, 2, true, false},
+        {TQ_ISA_SCALAR, 1, 3, true, false},
+        {TQ_ISA_SCALAR, 1, 2, true, true},
+        {~0u, 1, 5, true, true},
+        {~0u, 3, 1, false, true},
+        {~(unsigned)TQ_ISA_AMX, 2, 3, true, true},
     };
     float *rows = make_rows(42, SAME_ROWS, index_options->dim);
     float *queries = make_rows(43, SAME_QUERIES, index_options->dim);
