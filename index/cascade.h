@@ -54,7 +54,17 @@ struct tq_worker {
 struct tq_allowed {
     struct tq_vector words; /* u64 bitmaps, segment after segment */
     struct tq_vector at;    /* size_t: where each segment's begins, SIZE_MAX for none: all rows */
-    uint64_t rows;
+    uint64_t rows, blocks;  /* and blocks that have such a row */
+};
+
+/* The filter asked for last, and what it means for the rows of sealed segments. */
+struct tq_filter_cache {
+    bool valid;
+    int64_t first_id;
+    size_t count;
+    struct tq_vector bits;         /* u64: a copy of the filter's */
+    struct tq_vector translations; /* filter.c's own struct, one a segment */
+    struct tq_vector words;        /* u64: their bitmaps, whole blocks */
 };
 
 /* A segment inside a window. */
@@ -106,6 +116,7 @@ struct tq_searcher {
     struct tq_vector ranked;    /* candidates, rank.c's own struct */
     float *row;                 /* one exact row, widened */
     struct tq_allowed own_allowed;
+    struct tq_filter_cache filter_cache;
     const struct tq_allowed *allowed; /* own, or that of the searcher whose lane this is */
     struct tq_worker *workers;        /* worker_count of them, and one more for the seeds */
     size_t worker_count;
@@ -143,6 +154,7 @@ void tq_batches_free(struct tq_searcher *s);
 
 /* filter.c */
 enum tq_status tq_filter_begin(struct tq_searcher *s);
+void tq_filter_cache_free(struct tq_filter_cache *cache);
 const uint64_t *tq_filter_allowed(const struct tq_searcher *s, uint32_t segment);
 
 /* window.c: one window of segments, from its planes to refined rows. */
@@ -245,5 +257,7 @@ enum tq_status tq_survivors_seed(struct tq_searcher *s, const struct tq_survivor
 enum tq_status tq_rank_bar(struct tq_searcher *s, const struct tq_vector *refined, double *bar);
 /* The candidates of all workers, ranked. */
 enum tq_status tq_rank(struct tq_searcher *s, size_t k, struct tq_hit *hits, size_t *count);
+/* Those that reach s->seed_bar: how many, and the best `capacity` of them. */
+enum tq_status tq_rank_range(struct tq_searcher *s, size_t capacity, struct tq_hit *hits, size_t *count);
 
 #endif

@@ -175,6 +175,13 @@ static enum tq_status rank_estimates(struct tq_searcher *s, bool exact) {
     return exact ? fill(s, s->ranked.data, s->ranked.count, true) : TQ_OK;
 }
 
+static void give(const struct tq_searcher *s, struct tq_hit *hits, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        hits[i] = ((const struct ranked *)s->ranked.data)[i].hit;
+        hits[i].distance = tq_distance(s->bound.metric, hits[i].score);
+    }
+}
+
 enum tq_status tq_rank(struct tq_searcher *s, size_t k, struct tq_hit *hits, size_t *count) {
     bool exact = s->codec->format.rows != TQ_ROWS_NONE;
     double bar = final_bar(s);
@@ -191,9 +198,23 @@ enum tq_status tq_rank(struct tq_searcher *s, size_t k, struct tq_hit *hits, siz
     s->stats->ranked += exact ? s->ranked.count : 0;
     keep_best(s, k);
     *count = s->ranked.count;
-    for (size_t i = 0; i < *count; i++) {
-        hits[i] = ((const struct ranked *)s->ranked.data)[i].hit;
-        hits[i].distance = tq_distance(s->bound.metric, hits[i].score);
+    give(s, hits, *count);
+    return TQ_OK;
+}
+
+enum tq_status tq_rank_range(struct tq_searcher *s, size_t capacity, struct tq_hit *hits, size_t *count) {
+    bool exact = s->codec->format.rows != TQ_ROWS_NONE;
+    size_t kept = 0;
+    s->ranked.count = 0;
+    for (size_t i = 0; i < s->worker_count; i++) TQ_TRY(take_refined(s, &s->workers[i].refined, s->seed_bar));
+    TQ_TRY(fill(s, s->ranked.data, s->ranked.count, exact));
+    s->stats->ranked += exact ? s->ranked.count : 0;
+    struct ranked *rows = s->ranked.data;
+    for (size_t i = 0; i < s->ranked.count; i++) {
+        if (rows[i].hit.score >= s->seed_bar) rows[kept++] = rows[i];
     }
+    if (kept > 0) qsort(rows, kept, sizeof *rows, tq_hit_compare);
+    *count = kept;
+    give(s, hits, tq_min_size(kept, capacity));
     return TQ_OK;
 }

@@ -36,6 +36,7 @@ static void free_workers(struct tq_searcher *s) {
 void tq_searcher_close(struct tq_searcher *s) {
     if (s == NULL) return;
     tq_batches_free(s);
+    tq_filter_cache_free(&s->filter_cache);
     free_workers(s);
     struct tq_window *w = &s->window;
     void *owned[] = {w->tasks.data,
@@ -101,20 +102,30 @@ enum tq_status tq_searcher_set_query(struct tq_searcher *s, const struct tq_quer
     return TQ_OK;
 }
 
+/* The allowed rows of a segment as survivors. */
+static enum tq_status list_allowed(struct tq_searcher *s, uint32_t segment) {
+    uint32_t rows = tq_segment_row_count(tq_searcher_segment(s, segment));
+    const uint64_t *allowed = tq_filter_allowed(s, segment);
+    TQ_TRY(tq_vector_reserve(&s->survivors, rows, sizeof(struct tq_survivor)));
+    struct tq_survivor *out = s->survivors.data;
+    size_t count = 0;
+    for (uint32_t w = 0; w < (rows + 63) / 64; w++) {
+        uint64_t all = rows - 64 * w >= 64 ? UINT64_MAX : (UINT64_C(1) << (rows - 64 * w)) - 1;
+        for (uint64_t rest = allowed == NULL ? all : allowed[w]; rest != 0; rest &= rest - 1) {
+            uint32_t row = 64 * w + (uint32_t)__builtin_ctzll(rest);
+            out[count++] = (struct tq_survivor){.upper = INFINITY, .segment = segment, .row = row};
+        }
+    }
+    s->survivors.count = count;
+    return TQ_OK;
+}
+
 /* Every allowed row as a survivor: where few are allowed, reading planes of all would be the greater cost; and
  * a zero query has no direction to scan along. */
 static enum tq_status refine_allowed(struct tq_searcher *s) {
     for (uint32_t i = 0; i < s->view->count; i++) {
-        uint32_t rows = tq_segment_row_count(tq_searcher_segment(s, i));
-        const uint64_t *allowed = tq_filter_allowed(s, i);
-        TQ_TRY(tq_vector_reserve(&s->survivors, rows, sizeof(struct tq_survivor)));
-        struct tq_survivor *out = s->survivors.data;
-        s->survivors.count = 0;
-        for (uint32_t row = 0; row < rows; row++) {
-            if (allowed != NULL && (allowed[row / 64] >> (row % 64) & 1) == 0) continue;
-            out[s->survivors.count++] = (struct tq_survivor){.upper = INFINITY, .segment = i, .row = row};
-        }
-        TQ_TRY(tq_survivors_refine(s, out, s->survivors.count));
+        TQ_TRY(list_allowed(s, i));
+        TQ_TRY(tq_survivors_refine(s, s->survivors.data, s->survivors.count));
     }
     return TQ_OK;
 }
@@ -129,17 +140,33 @@ static enum tq_status run_windows(struct tq_searcher *s) {
     return TQ_OK;
 }
 
+/* Nanoseconds, measured with AVX-512 (bench/bench_kernels, bench/cases): only their ratio matters. */
 bool tq_searcher_few_allowed(const struct tq_searcher *s) {
-    uint64_t rows = 0;
-    for (size_t i = 0; i < s->view->count; i++) rows += tq_segment_row_count(s->view->segments[i].segment);
-    return s->allowed->rows * 64 < rows || s->allowed->rows <= s->wanted;
+    const struct tq_format *format = &s->codec->format;
+    double row_ns = 25 + 0.2 * format->dim, block_ns = 3.5 * format->scan_planes * ((format->dim + 3) / 4);
+    double by_rows = (double)s->allowed->rows * row_ns, by_planes = (double)s->allowed->blocks * block_ns + 2e4;
+    return by_rows < by_planes || s->allowed->rows <= s->wanted;
+}
+
+static enum tq_status refine_query(struct tq_searcher *s, struct tq_search_stats *stats) {
+    TQ_TRY(s->query->norm == 0 || tq_searcher_few_allowed(s) ? refine_allowed(s) : run_windows(s));
+    for (size_t i = 0; i < s->worker_count; i++) stats->survivors += s->workers[i].survivors;
+    return TQ_OK;
 }
 
 enum tq_status tq_searcher_query(struct tq_searcher *s, const struct tq_query *query, size_t k, struct tq_hit *hits,
                                  size_t *count, struct tq_search_stats *stats) {
     s->stats = stats;
     TQ_TRY(tq_searcher_set_query(s, query, k));
-    TQ_TRY(query->norm == 0 || tq_searcher_few_allowed(s) ? refine_allowed(s) : run_windows(s));
-    for (size_t i = 0; i < s->worker_count; i++) stats->survivors += s->workers[i].survivors;
+    TQ_TRY(refine_query(s, stats));
     return tq_rank(s, k, hits, count);
+}
+
+enum tq_status tq_searcher_range(struct tq_searcher *s, const struct tq_query *query, double score, size_t capacity,
+                                 struct tq_hit *hits, size_t *count, struct tq_search_stats *stats) {
+    s->stats = stats;
+    TQ_TRY(tq_searcher_set_query(s, query, 0));
+    s->seed_bar = score; /* known from the start, so there is nothing to seed */
+    TQ_TRY(refine_query(s, stats));
+    return tq_rank_range(s, capacity, hits, count);
 }

@@ -33,6 +33,10 @@ enum tq_status tq_searcher_begin(struct tq_searcher *searcher, const struct tq_v
 enum tq_status tq_searcher_query(struct tq_searcher *searcher, const struct tq_query *query, size_t k,
                                  struct tq_hit *hits, size_t *count, struct tq_search_stats *stats);
 
+/* The rows of at least a score: *count of them, hits[capacity] the best, best first. */
+enum tq_status tq_searcher_range(struct tq_searcher *searcher, const struct tq_query *query, double score,
+                                 size_t capacity, struct tq_hit *hits, size_t *count, struct tq_search_stats *stats);
+
 /* Whether so many queries are better asked together: products of small integers must be cheap (kernels/tile). */
 bool tq_searcher_prefers_many(const struct tq_searcher *searcher, size_t query_count);
 

@@ -70,7 +70,7 @@ static enum tq_status refine_range(struct tq_searcher *s, struct tq_worker *w, c
                                    size_t count) {
     size_t filled = 0;
     for (size_t i = 0; i < count; i++) {
-        if (survivors[i].upper < tq_worker_bar(s, w)) continue;
+        if (survivors[i].upper < tq_worker_bar(s, w) || survivors[i].upper == -INFINITY) continue;
         bool flush = filled == TQ_BATCH_ROWS || (filled > 0 && w->scratch->batch[0].segment != survivors[i].segment);
         if (flush) {
             TQ_TRY(refine_batch(s, w, filled));

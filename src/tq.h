@@ -88,8 +88,8 @@ enum tq_open_flags {
 /* Open a store: a folder, made whole or not at all under TQ_OPEN_CREATE.
  *
  * Reads no vector. A process may open one store many times; a child after fork() must open it anew.
- * Environment  TQ_ISA=scalar|avx2|avx512 caps the instruction set; TQ_ALLOW_NETFS=1 permits network file
- *              systems, where neither LMDB nor SQLite can promise anything.
+ * Environment  TQ_ISA=scalar|ssse3|avx2|avx512|avx512vnni|avx512vbmi|amx|neon caps the instruction set;
+ *              TQ_ALLOW_NETFS=1 permits network file systems, where neither LMDB nor SQLite can promise anything.
  * Returns      TQ_OK; TQ_NOT_FOUND nothing there; TQ_FORMAT something else or newer; TQ_IO; TQ_CORRUPT */
 TQ_API enum tq_status tq_open(const char *path, unsigned flags, tq_store **store);
 
@@ -202,6 +202,20 @@ struct tq_search_stats {
 TQ_API enum tq_status tq_search(tq_index *index, const float *queries, size_t query_count, int64_t k,
                                 const struct tq_search_options *options, struct tq_hit *hits, size_t *counts,
                                 struct tq_search_stats *stats);
+
+/* The rows of at least a score (range search), at most `capacity` of them: those of the highest scores.
+ *
+ *   query    f32[dim], finite
+ *   score    the least, as the index's metric has it (for TQ_L2: minus the square of the radius); not NaN
+ *   hits     out, [capacity], best first;  count  out: rows found, which may be more than capacity
+ *   options  as for tq_search, but for oversample, which has no meaning here;  stats  out, may be NULL
+ *
+ * Error    at confidence z a row above the score is missed with about the probability that a normal variable exceeds
+ *          z; with TQ_EXACT never. No row below the score is returned; with TQ_ROWS_NONE scores are estimates.
+ * Returns  as tq_search */
+TQ_API enum tq_status tq_search_range(tq_index *index, const float *query, double score, int64_t capacity,
+                                      const struct tq_search_options *options, struct tq_hit *hits, size_t *count,
+                                      struct tq_search_stats *stats);
 
 struct tq_index_info {
     struct tq_index_options options;

@@ -58,7 +58,7 @@ uint64_t tq_segment_slot_end(const struct tq_segment *segment);   /* one past th
 uint64_t tq_segment_code_bytes(const struct tq_segment *segment); /* payload, exact rows apart */
 uint64_t tq_segment_exact_bytes(const struct tq_segment *segment);
 
-/* One block's units of a plane (FIRST .. STATS): 128 rows of a row plane, one unit of a block plane, contiguous. */
+/* One block's units of a plane (FIRST .. STATS, ID): 128 rows of a row plane, one unit of a block plane, contiguous. */
 enum tq_status tq_segment_block(struct tq_segment *segment, enum tq_plane plane, uint32_t block, const void **units);
 
 /* A run of blocks of plane FIRST, SECOND, SECOND_SCALARS or STATS from `block`: *count >= 1 of them, at most
@@ -72,6 +72,12 @@ enum tq_status tq_segment_gather(struct tq_segment *segment, enum tq_plane plane
                                  const uint8_t **units);
 
 enum tq_status tq_segment_ids(struct tq_segment *segment, const uint32_t *rows, size_t count, int64_t *ids);
+/* Ids of a block's rows: *ids points at them, in place or in `room`, i64[128]. */
+enum tq_status tq_segment_block_ids(struct tq_segment *segment, uint32_t block, int64_t *room, const int64_t **ids);
+/* Whether the id of row r is *first + r for all rows. */
+bool tq_segment_ids_ascend(const struct tq_segment *segment, int64_t *first);
+/* Equal for a sealed segment whenever it is opened, different for any other of the index; zeros for one in memory. */
+void tq_segment_identity(const struct tq_segment *segment, uint64_t identity[2]);
 enum tq_status tq_segment_slots(struct tq_segment *segment, const uint32_t *rows, size_t count, uint64_t *slots);
 
 /* The row of a slot, or TQ_NOT_FOUND (it is not among the rows). */

@@ -28,7 +28,7 @@ static void willneed_range(const struct tq_chunk *chunk, size_t offset, size_t s
 
 enum tq_status tq_segment_block(struct tq_segment *segment, enum tq_plane plane, uint32_t block, const void **units) {
     const struct tq_plane_map *map = &segment->planes[plane];
-    TQ_ASSERT(plane <= TQ_PLANE_STATS && block < segment->blocks && map->count > 0);
+    TQ_ASSERT((plane <= TQ_PLANE_STATS || plane == TQ_PLANE_ID) && block < segment->blocks && map->count > 0);
     uint32_t rows = tq_plane_grain(plane); /* units of a block */
     const struct tq_piece *piece = tq_plane_find(map, block * rows);
     size_t from = (size_t)(block * rows - piece->first) * map->unit_bytes;
@@ -206,6 +206,30 @@ enum tq_status tq_segment_ids(struct tq_segment *segment, const uint32_t *rows, 
         }
     }
     return TQ_OK;
+}
+
+enum tq_status tq_segment_block_ids(struct tq_segment *segment, uint32_t block, int64_t *room, const int64_t **ids) {
+    uint32_t first = block * TQ_BLOCK_ROWS, left = segment->rows - first, rows[TQ_BLOCK_ROWS];
+    uint32_t count = left < TQ_BLOCK_ROWS ? left : TQ_BLOCK_ROWS;
+    *ids = room;
+    if (!segment->id_constant) {
+        const void *units = NULL;
+        TQ_TRY(tq_segment_block(segment, TQ_PLANE_ID, block, &units));
+        *ids = units;
+        return TQ_OK;
+    }
+    for (uint32_t i = 0; i < count; i++) rows[i] = first + i;
+    return tq_segment_ids(segment, rows, count, room);
+}
+
+bool tq_segment_ids_ascend(const struct tq_segment *segment, int64_t *first) {
+    *first = (int64_t)(segment->slot_first + (uint64_t)segment->id_offset);
+    return segment->id_constant && segment->slots_dense;
+}
+
+void tq_segment_identity(const struct tq_segment *segment, uint64_t identity[2]) {
+    identity[0] = segment->dir_key;
+    identity[1] = segment->dir_sum;
 }
 
 enum tq_status tq_segment_find(struct tq_segment *segment, uint64_t slot, uint32_t *row) {

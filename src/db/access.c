@@ -9,7 +9,10 @@ enum tq_status tq_kernels_from_environment(struct tq_kernels *kernels) {
     unsigned mask = ~0u;
     const char *name = getenv("TQ_ISA");
     if (name != NULL && !tq_isa_from_name(name, &mask)) {
-        return tq_fail(TQ_MISUSE, "TQ_ISA is \"%.40s\"; it must be scalar, avx2 or avx512", name);
+        return tq_fail(TQ_MISUSE,
+                       "TQ_ISA is \"%.40s\"; it must be scalar, ssse3, avx2, avx512, avx512vnni, "
+                       "avx512vbmi, amx or neon",
+                       name);
     }
     tq_kernels_select(tq_cpu_isa() & mask, kernels);
     return TQ_OK;
@@ -107,6 +110,19 @@ enum tq_status tq_access_search(struct tq_access *a, enum tq_metric metric, cons
         TQ_TRY(tq_searcher_query(a->searcher, &query, k, hits + i * k, &counts[i], stats));
     }
     return TQ_OK;
+}
+
+enum tq_status tq_access_range(struct tq_access *a, const float *vector, double score, size_t capacity,
+                               const struct tq_search_options *options, struct tq_hit *hits, size_t *count,
+                               struct tq_search_stats *stats) {
+    struct tq_search_options own = *options;
+    struct tq_view view;
+    struct tq_query query;
+    own.oversample = 0;
+    TQ_TRY(tq_table_view(a->table, &view));
+    TQ_TRY(tq_searcher_begin(a->searcher, &view, a->codec->format.metric, &own));
+    TQ_TRY(tq_query_prepare(a->codec, vector, a->query_memory, &query));
+    return tq_searcher_range(a->searcher, &query, score, capacity, hits, count, stats);
 }
 
 enum tq_status tq_access_vector(struct tq_access *a, struct tq_segment *segment, uint32_t row, float *vector) {

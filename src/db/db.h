@@ -35,6 +35,11 @@ enum tq_status tq_access_search(struct tq_access *access, enum tq_metric metric,
                                 size_t query_count, size_t k, const struct tq_search_options *options,
                                 struct tq_hit *hits, size_t *counts, struct tq_search_stats *stats);
 
+/* As tq_search_range. */
+enum tq_status tq_access_range(struct tq_access *access, const float *vector, double score, size_t capacity,
+                               const struct tq_search_options *options, struct tq_hit *hits, size_t *count,
+                               struct tq_search_stats *stats);
+
 /* The vector of a row of the current view, f32[dim]. */
 enum tq_status tq_access_vector(struct tq_access *access, struct tq_segment *segment, uint32_t row, float *vector);
 enum tq_status tq_access_get(struct tq_access *access, int64_t id, float *vector);

@@ -1,4 +1,5 @@
 /* An index's handle: its codec, its writer, its pool of readers. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -267,6 +268,26 @@ enum tq_status tq_search(tq_index *index, const float *queries, size_t query_cou
     TQ_TRY(reader_acquire(index, &reader));
     enum tq_status status = tq_access_search(reader->access, index->codec->format.metric, queries, query_count,
                                              (size_t)k, options, hits, counts, stats);
+    reader_release(index, reader);
+    return status;
+}
+
+enum tq_status tq_search_range(tq_index *index, const float *query, double score, int64_t capacity,
+                               const struct tq_search_options *options, struct tq_hit *hits, size_t *count,
+                               struct tq_search_stats *stats) {
+    struct tq_search_options defaults = tq_search_defaults();
+    struct tq_search_stats ignored = {0, 0, 0, 0};
+    if (options == NULL) options = &defaults;
+    if (stats == NULL) stats = &ignored;
+    *stats = ignored;
+    *count = 0;
+    if (capacity < 0) return tq_fail(TQ_MISUSE, "capacity is %lld; it must be 0 or more", (long long)capacity);
+    if (isnan(score)) return tq_fail(TQ_MISUSE, "score is nan; it must be a number");
+    TQ_TRY(tq_search_check(options, 0));
+    struct tq_reader *reader = NULL;
+    TQ_TRY(reader_acquire(index, &reader));
+    enum tq_status status = tq_access_range(reader->access, query, score, (size_t)capacity, options, hits, count,
+                                            stats);
     reader_release(index, reader);
     return status;
 }

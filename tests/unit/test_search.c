@@ -94,6 +94,8 @@ static void mark_dead(struct fixture *f, size_t segment, uint32_t row) {
     f->view.live--;
 }
 
+static struct tq_search_stats last_stats;
+
 static size_t run(struct fixture *f, const float *query, size_t k, const struct tq_search_options *options,
                   struct tq_hit *hits) {
     struct tq_query prepared;
@@ -103,6 +105,7 @@ static size_t run(struct fixture *f, const float *query, size_t k, const struct 
     assert_int_equal(tq_searcher_begin(f->searcher, &f->view, f->metric, options), TQ_OK);
     assert_int_equal(tq_searcher_query(f->searcher, &prepared, k, hits, &count, &stats), TQ_OK);
     assert_true(stats.ranked <= stats.survivors + f->view.live);
+    last_stats = stats;
     if (f->format.scan_planes == 2) { /* asked as one of many, the answer is the same to the last bit */
         struct tq_hit *again = tq_alloc_zero((k + 1) * sizeof *again);
         size_t again_count = 0;
@@ -377,36 +380,43 @@ static void test_deletions_and_filters(void **state) {
     tq_free(order);
 }
 
-/* A few rows alone are scanned plane by plane; among many deleted ones they are refined at once. At a confidence low
- * enough for bounds to fail, only bounds applied on both ways give the same answers. */
+/* Rows alone are scanned plane by plane; thin among deleted ones they are refined at once. At a confidence low enough
+ * for bounds to fail, only bounds applied on both ways give the same answers. */
 static void test_depth_does_not_matter(void **state) {
     (void)state;
-    enum { FEW = 60, MANY = 4500, DIM = 40, K = 5 };
+    enum { FEW = 1300, THIN = 60, MANY = FEW * THIN, DIM = 40, K = 5 };
     struct tq_index_options options = tq_index_defaults(DIM);
     float *rows = make_rows(21, MANY, DIM), *queries = make_rows(22, 200, DIM);
-    uint32_t *order = identity(MANY);
+    uint32_t *order = identity(MANY), *few = identity(FEW);
+    for (uint32_t i = 0; i < FEW; i++) few[i] = i * THIN;
     for (int metric = TQ_COSINE; metric <= TQ_L2; metric++) {
         options.metric = (enum tq_metric)metric;
         struct fixture alone, among;
         open_fixture(&alone, &options, tq_cpu_isa());
         open_fixture(&among, &options, tq_cpu_isa());
-        add_segment(&alone, rows, order, 0, FEW);
+        add_segment(&alone, rows, few, 0, FEW);
         add_segment(&among, rows, order, 0, MANY);
-        for (uint32_t row = FEW; row < MANY; row++) mark_dead(&among, 0, row);
+        for (uint32_t row = 0; row < MANY; row++)
+            if (row % THIN != 0) mark_dead(&among, 0, row);
         struct tq_search_options search = tq_search_defaults();
         search.confidence = 0.2;
+        uint64_t scanned = 0;
         for (size_t q = 0; q < 200; q++) {
             struct tq_hit a[K], b[K];
             assert_int_equal(run(&alone, queries + q * DIM, K, &search, a), K);
+            scanned += last_stats.rows;
             assert_int_equal(run(&among, queries + q * DIM, K, &search, b), K);
+            assert_int_equal(last_stats.rows, 0);
             assert_memory_equal(a, b, sizeof a);
         }
+        assert_true(scanned > 100 * FEW); /* all but the zero queries */
         close_fixture(&alone);
         close_fixture(&among);
     }
     tq_free(rows);
     tq_free(queries);
     tq_free(order);
+    tq_free(few);
 }
 
 /* At the default confidence hardly a neighbour is missed, and far fewer rows are refined than scanned. */
