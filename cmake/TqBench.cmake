@@ -1,5 +1,5 @@
-# Every bench/*.c with a main is a program in the build folder; bench/common/*.c is linked into all of them,
-# and so are the helpers of tests/kernels, whose shapes the kernel bench reuses.
+# Every bench/*.c with a main is a program in the build folder, together with bench/<its name>_*.c; bench/common/*.c is
+# linked into all of them, and so are the helpers of tests/kernels, whose shapes the kernel bench reuses.
 file(GLOB programs CONFIGURE_DEPENDS bench/*.c)
 file(GLOB common CONFIGURE_DEPENDS bench/common/*.c)
 if(common)
@@ -11,7 +11,8 @@ foreach(source IN LISTS programs)
   file(STRINGS ${source} main_line REGEX "^int main\\(")
   if(main_line)
     get_filename_component(name ${source} NAME_WE)
-    add_executable(${name} ${source})
+    file(GLOB parts CONFIGURE_DEPENDS bench/${name}_*.c)
+    add_executable(${name} ${source} ${parts})
     set_target_properties(${name} PROPERTIES C_EXTENSIONS OFF RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
     target_link_libraries(${name} PRIVATE tq_inside)
     foreach(helpers tq_bench_common tq_check_helpers)

@@ -34,6 +34,7 @@ enum { TQ_BATCH_ROWS = 256, TQ_TASK_BLOCKS = 64 };
 struct tq_scratch {
     uint16_t sums[TQ_TASK_BLOCKS * TQ_BLOCK_ROWS], maxima[TQ_TASK_BLOCKS]; /* of a task's second plane */
     const uint8_t *records[TQ_BATCH_ROWS];
+    struct tq_vector assembled; /* u8: records that segments hold packed */
     struct tq_survivor batch[TQ_BATCH_ROWS];
     struct tq_code_dots codes[TQ_BATCH_ROWS];
 };
@@ -175,6 +176,9 @@ static inline int32_t tq_first_dot(const struct tq_searcher *s, uint16_t sum) {
 }
 
 /* task.c */
+/* Threads that a search may use. A child forked after a search with threads has one: OpenMP's others stayed with its
+ * parent, and it would wait for them for ever. */
+size_t tq_thread_limit(size_t wanted);
 size_t tq_thread_number(void); /* of the calling thread in its OpenMP team; 0 without one */
 enum tq_status tq_tasks_lay_out(struct tq_searcher *s, uint32_t segment_first, uint32_t segment_count);
 /* A step of every task, by all workers. */
@@ -243,6 +247,9 @@ enum tq_status tq_bound_planes(struct tq_searcher *s, uint32_t segment, uint32_t
                                double *upper);
 
 /* survivors.c */
+/* Whole records of rows of a segment, into scratch->records. */
+enum tq_status tq_scratch_records(struct tq_searcher *s, struct tq_scratch *scratch, struct tq_segment *segment,
+                                  const uint32_t *rows, size_t count);
 /* Refine survivors; results go to the workers. Those refined early are marked by an upper bound of -infinity. */
 enum tq_status tq_survivors_refine(struct tq_searcher *s, struct tq_survivor *survivors, size_t count);
 /* Refine some rows only to raise s->seed_bar, a bar that no row of the answer is below. */

@@ -106,6 +106,8 @@ enum tq_status tq_reserve_block(struct tq_worker *worker, struct tq_survivor **o
 static inline double loose_upper(const struct tq_searcher *s, const struct tq_gate *gate, double estimate, double error,
                                  double norm) {
     if (s->bound.metric == TQ_COSINE) return estimate + gate->kappa * error + 1e-9;
+    double looser = tq_bound_score(&s->bound, estimate + s->bound.zeta * error, norm, +1);
+    if (looser < gate->bar) return looser;
     return tq_bound_score(&s->bound, tq_bound_upper(estimate, s->bound.zeta * error), norm, +1);
 }
 
@@ -129,8 +131,46 @@ static uint32_t gate_first(const struct tq_searcher *s, const struct tq_gate *ga
     return count;
 }
 
+/* Where first errors are packed there are so few that what follows from each is known beforehand. */
+struct packed_gate {
+    double error[UINT8_MAX + 1], length[UINT8_MAX + 1];
+    double more[UINT8_MAX + 1]; /* what loose_upper adds to the cosine, under the cosine metric */
+};
+
+static void make_packed_gate(const struct tq_searcher *s, const struct tq_gate *gate, struct packed_gate *made) {
+    for (uint32_t i = 0; i <= UINT8_MAX; i++) {
+        double error = half_at_least(tq_first_error_unpack((uint8_t)i)), length = tq_gate_length(error);
+        made->length[i] = length;
+        made->error[i] = error;
+        made->more[i] = s->plane_slack * length + gate->kappa * error + 1e-9;
+    }
+}
+
+/* As gate_first. */
+static uint32_t gate_packed(const struct tq_searcher *s, const struct tq_gate *gate, const struct packed_gate *packed,
+                            const uint16_t *sums, const uint8_t *errors, const float *norms, const uint64_t mask[2],
+                            struct tq_survivor *out) {
+    uint32_t count = 0;
+    for (uint32_t half = 0; half < 2; half++) {
+        for (uint64_t rest = mask[half]; rest != 0; rest &= rest - 1) {
+            uint32_t r = 64 * half + (uint32_t)__builtin_ctzll(rest), e = errors[r];
+            double cosine = s->plane_scale * tq_first_dot(s, sums[r]);
+            cosine = cosine > 0 ? cosine * packed->length[e] : cosine;
+            if (norms == NULL)
+                out[count].upper = cosine + packed->more[e];
+            else
+                out[count].upper = loose_upper(s, gate, cosine + s->plane_slack * packed->length[e], packed->error[e],
+                                               (double)norms[r]);
+            out[count].row = r;
+            count += out[count].upper >= gate->bar;
+        }
+    }
+    return count;
+}
+
 static enum tq_status collect_block_first(struct tq_searcher *s, struct tq_worker *worker, const struct tq_span *span,
-                                          uint32_t block, const struct tq_gate *gate) {
+                                          uint32_t block, const struct tq_gate *gate,
+                                          const struct packed_gate *packed) {
     struct tq_segment *segment = tq_searcher_segment(s, span->segment);
     const uint16_t *sums = tq_window_sums(&s->window, span, block);
     const void *stats = NULL, *errors = NULL, *norms = NULL;
@@ -144,7 +184,8 @@ static enum tq_status collect_block_first(struct tq_searcher *s, struct tq_worke
     if (s->bound.metric != TQ_COSINE) TQ_TRY(tq_segment_block(segment, TQ_PLANE_NORM, block, &norms));
     struct tq_survivor *out = NULL;
     TQ_TRY(tq_reserve_block(worker, &out));
-    uint32_t count = gate_first(s, gate, sums, errors, norms, mask, out);
+    uint32_t count = packed != NULL ? gate_packed(s, gate, packed, sums, errors, norms, mask, out)
+                                    : gate_first(s, gate, sums, errors, norms, mask, out);
     for (uint32_t i = 0; i < count; i++) {
         out[i].segment = span->segment;
         out[i].row += block * TQ_BLOCK_ROWS;
@@ -156,7 +197,11 @@ static enum tq_status collect_block_first(struct tq_searcher *s, struct tq_worke
 static enum tq_status collect_task_first(struct tq_searcher *s, struct tq_worker *worker, struct tq_task *task) {
     const uint32_t *list = tq_task_list(&s->window, task);
     struct tq_gate gate = tq_gate_at(s, s->seed_bar);
-    for (uint32_t i = 0; i < task->listed; i++) TQ_TRY(collect_block_first(s, worker, task->span, list[i], &gate));
+    bool packed = s->codec->format.packed && task->listed > 0;
+    struct packed_gate packed_gate;
+    if (packed) make_packed_gate(s, &gate, &packed_gate);
+    for (uint32_t i = 0; i < task->listed; i++)
+        TQ_TRY(collect_block_first(s, worker, task->span, list[i], &gate, packed ? &packed_gate : NULL));
     return TQ_OK;
 }
 
@@ -168,12 +213,13 @@ static enum tq_status collect_task_first(struct tq_searcher *s, struct tq_worker
  * All that is rounded here is rounded down. */
 struct tq_gate_query tq_gate_line(const struct tq_searcher *s, double cosine, double kappa) {
     const struct tq_gate_query all = {0, 0, 0};
-    double gain = (cosine - s->plane_slack) / s->plane_scale; /* * 2^16 / (4 * TQ_SECOND_ONE) */
-    double loss = ceil((kappa + s->plane_slack) / s->plane_scale);
-    double base = floor((3.0 * s->query->plane_abs_sum - 2) / 4) - 2 + (gain < 0 ? floor(0.75 * gain) : 0);
+    double per_unit = 1 / s->plane_scale;
+    double gain = (cosine - s->plane_slack) * per_unit; /* * 2^16 / (4 * TQ_SECOND_ONE) */
+    double loss = (kappa + s->plane_slack) * per_unit + 1;
+    double base = 0.75 * s->query->plane_abs_sum - 3.5 + (gain < 0 ? 0.75 * gain - 1 : 0);
     if (!(base >= 0) || !(loss <= UINT16_MAX)) return all;
-    gain = fmin(fmax(gain, 0), UINT16_MAX);
-    return (struct tq_gate_query){(uint16_t)base, (uint16_t)gain, (uint16_t)loss};
+    gain = gain < 0 ? 0 : gain > UINT16_MAX ? UINT16_MAX : gain;
+    return (struct tq_gate_query){(uint16_t)base, (uint16_t)gain, (uint16_t)loss}; /* casts cut off */
 }
 
 /* What the rows of a run of blocks need to be judged. */

@@ -89,11 +89,10 @@ static enum tq_status take_refined(struct tq_searcher *s, const struct tq_vector
         double upper = refined[i].upper;
         if (upper < bar) continue;
         if (refined[i].planes_pending) {
-            const uint8_t *record = NULL;
+            struct tq_scratch *scratch = s->workers[0].scratch;
             double planes;
-            TQ_TRY(tq_segment_gather(tq_searcher_segment(s, refined[i].segment), TQ_PLANE_RECORD, &refined[i].row, 1,
-                                     &record));
-            TQ_TRY(tq_bound_planes(s, refined[i].segment, refined[i].row, record, &planes));
+            TQ_TRY(tq_scratch_records(s, scratch, tq_searcher_segment(s, refined[i].segment), &refined[i].row, 1));
+            TQ_TRY(tq_bound_planes(s, refined[i].segment, refined[i].row, scratch->records[0], &planes));
             upper = fmin(upper, planes);
             if (upper < bar) continue;
         }

@@ -9,7 +9,9 @@ double tq_upper_first(const struct tq_searcher *s, int32_t first, float first_er
     if (isinf(error)) return INFINITY;
     double length = sqrt(1 + error * error);
     double cosine = s->plane_scale * first + s->plane_slack;
-    double upper = tq_bound_upper(cosine * length, s->bound.zeta * error);
+    /* A packed error may be far above the true one, whose length is 1 at least. */
+    double stretched = s->codec->format.packed && cosine < 0 ? cosine : cosine * length;
+    double upper = tq_bound_upper(stretched, s->bound.zeta * error);
     return tq_bound_score(&s->bound, upper, (double)norm, +1);
 }
 
@@ -36,11 +38,11 @@ static inline struct full full_of(const struct tq_searcher *s, const uint8_t *re
     const struct tq_format *format = &s->codec->format;
     struct tq_record_tail tail;
     memcpy(&tail, record + (size_t)format->bits * format->plane_bytes, sizeof tail);
-    double gamma = (double)tq_f32_from_f16(tail.gamma) / s->sqrt_dim, scale = (double)tail.scale;
+    double gamma = format->qjl ? (double)tq_f32_from_f16(tail.gamma) / s->sqrt_dim : 0, scale = (double)tail.scale;
     return (struct full){.cosine = scale *
                                    (dots->code * s->query->code_step + gamma * dots->sketch * s->query->sketch_step),
                          .norm = (double)tail.norm,
-                         .error = (double)tq_f32_from_f16(tail.error),
+                         .error = format->packed ? 0 : (double)tq_f32_from_f16(tail.error),
                          .sketch_slack = s->query_slack * scale * gamma * s->sqrt_dim};
 }
 
@@ -72,7 +74,7 @@ enum tq_status tq_plane_scalars_get(const struct tq_searcher *s, uint32_t segmen
     uint32_t block = row / TQ_BLOCK_ROWS, at = row % TQ_BLOCK_ROWS;
     const void *units = NULL;
     TQ_TRY(tq_segment_block(from, TQ_PLANE_FIRST_ERROR, block, &units));
-    scalars->first_error = tq_f32_from_f16(((const uint16_t *)units)[at]);
+    scalars->first_error = tq_f32_from_f16(tq_first_error_at(&s->codec->format, units, at));
     scalars->norm = 1;
     scalars->second = (struct tq_second_scalars){0, 0};
     if (s->codec->format.scan_planes > 1) {

@@ -21,6 +21,7 @@ enum tq_status tq_searcher_open(const struct tq_codec *codec, struct tq_searcher
 }
 
 static void free_workers(struct tq_searcher *s) {
+    for (size_t i = 0; s->own_scratch != NULL && i < s->worker_count; i++) tq_free(s->own_scratch[i].assembled.data);
     tq_free(s->own_scratch);
     s->own_scratch = NULL;
     for (size_t i = 0; s->workers != NULL && i <= s->worker_count; i++) {
@@ -74,7 +75,7 @@ enum tq_status tq_searcher_begin(struct tq_searcher *s, const struct tq_view *vi
     s->options = options;
     s->metric = metric;
     TQ_ASSERT(metric == TQ_COSINE || s->codec->format.norms);
-    TQ_TRY(tq_searcher_set_workers(s, options->threads < 1 ? 1 : (size_t)options->threads, NULL));
+    TQ_TRY(tq_searcher_set_workers(s, options->threads <= 1 ? 1 : tq_thread_limit((size_t)options->threads), NULL));
     return tq_filter_begin(s);
 }
 

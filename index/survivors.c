@@ -6,7 +6,8 @@
 enum { BEST_ROWS = 32 };
 
 double tq_worker_bar(const struct tq_searcher *s, const struct tq_worker *w) {
-    return fmax(s->seed_bar, tq_topk_bar(&w->top));
+    double bar = tq_topk_bar(&w->top);
+    return bar > s->seed_bar ? bar : s->seed_bar;
 }
 
 enum tq_status tq_bound_planes(struct tq_searcher *s, uint32_t segment, uint32_t row, const uint8_t *record,
@@ -26,13 +27,20 @@ enum tq_status tq_bound_planes(struct tq_searcher *s, uint32_t segment, uint32_t
     return TQ_OK;
 }
 
+enum tq_status tq_scratch_records(struct tq_searcher *s, struct tq_scratch *scratch, struct tq_segment *segment,
+                                  const uint32_t *rows, size_t count) {
+    const struct tq_format *format = &s->codec->format;
+    if (format->packed) TQ_TRY(tq_vector_reserve(&scratch->assembled, count * format->record_stride, 1));
+    return tq_segment_records(segment, rows, count, scratch->assembled.data, scratch->records);
+}
+
 /* Refine w->scratch->batch[0..count), all of one segment. */
 static enum tq_status refine_batch(struct tq_searcher *s, struct tq_worker *w, size_t count) {
     if (count == 0) return TQ_OK;
     uint32_t rows[TQ_BATCH_ROWS];
     for (size_t i = 0; i < count; i++) rows[i] = w->scratch->batch[i].row;
     struct tq_segment *segment = tq_searcher_segment(s, w->scratch->batch[0].segment);
-    TQ_TRY(tq_segment_gather(segment, TQ_PLANE_RECORD, rows, count, w->scratch->records));
+    TQ_TRY(tq_scratch_records(s, w->scratch, segment, rows, count));
     s->codec->kernels.refine(&s->query->code, w->scratch->records, count, w->scratch->codes);
     w->survivors += count;
     TQ_TRY(tq_vector_reserve(&w->refined, w->refined.count + count, sizeof(struct tq_refined)));
@@ -69,12 +77,13 @@ static enum tq_status refine_batch(struct tq_searcher *s, struct tq_worker *w, s
 static enum tq_status refine_range(struct tq_searcher *s, struct tq_worker *w, const struct tq_survivor *survivors,
                                    size_t count) {
     size_t filled = 0;
+    double bar = tq_worker_bar(s, w);
     for (size_t i = 0; i < count; i++) {
-        if (survivors[i].upper < tq_worker_bar(s, w) || survivors[i].upper == -INFINITY) continue;
-        bool flush = filled == TQ_BATCH_ROWS || (filled > 0 && w->scratch->batch[0].segment != survivors[i].segment);
-        if (flush) {
+        if (survivors[i].upper < bar || survivors[i].upper == -INFINITY) continue;
+        if (filled == TQ_BATCH_ROWS || (filled > 0 && w->scratch->batch[0].segment != survivors[i].segment)) {
             TQ_TRY(refine_batch(s, w, filled));
             filled = 0;
+            bar = tq_worker_bar(s, w);
         }
         w->scratch->batch[filled++] = survivors[i];
     }
@@ -87,19 +96,22 @@ static void refine_share(struct tq_searcher *s, size_t share, const struct tq_su
     tq_worker_note(w, refine_range(s, w, survivors + first, last - first));
 }
 
-/* The rows of the largest upper bounds go first: the bar they set spares most of the others. */
+/* The rows of the largest upper bounds go first: the bar they set spares most of the others. A proof reads their exact
+ * scores too, because its lower bounds are far below them; these rows are refined again in their turn. */
 static enum tq_status refine_best(struct tq_searcher *s, struct tq_survivor *survivors, size_t count) {
     double values[BEST_ROWS];
     struct tq_topk top = {.values = values, .capacity = BEST_ROWS};
     struct tq_survivor best[2 * BEST_ROWS];
     size_t taken = 0;
+    bool by_exact = s->proof && !s->by_estimate;
     for (size_t i = 0; i < count; i++) tq_topk_push(&top, survivors[i].upper);
     double bar = tq_topk_bar(&top);
     for (size_t i = 0; i < count && taken < TQ_COUNT(best); i++) {
         if (survivors[i].upper < bar) continue;
         best[taken++] = survivors[i];
-        survivors[i].upper = -INFINITY;
+        if (!by_exact) survivors[i].upper = -INFINITY;
     }
+    if (by_exact) return tq_survivors_seed(s, best, taken);
     return refine_range(s, &s->workers[0], best, taken);
 }
 

@@ -1,9 +1,18 @@
 /* The work on a window, cut into runs of blocks that threads take in turn. */
+#include <stdatomic.h>
+#include <unistd.h>
 #ifdef _OPENMP
 #include <omp.h>
 #endif
 
 #include "index/cascade.h"
+
+size_t tq_thread_limit(size_t wanted) {
+    static atomic_int owner;
+    int first = 0, self = (int)getpid();
+    bool ours = atomic_compare_exchange_strong(&owner, &first, self) || first == self;
+    return ours ? wanted : 1;
+}
 
 size_t tq_thread_number(void) {
 #ifdef _OPENMP

@@ -45,6 +45,8 @@ enum tq_status tq_window_run(struct tq_searcher *s, uint32_t segment_first, uint
     const struct tq_format *format = &s->codec->format;
     TQ_TRY(tq_tasks_lay_out(s, segment_first, segment_count));
     TQ_TRY(tq_tasks_run(s, scan_first));
+    for (size_t i = 0; i < s->worker_count; i++) /* what the windows before have taught */
+        s->seed_bar = fmax(s->seed_bar, tq_worker_bar(s, &s->workers[i]));
     if (isinf(s->seed_bar)) TQ_TRY(tq_seed(s));
     double block_ns = block_group_ns * (format->block_bytes / TQ_LAYOUT_GROUP_BYTES);
     double row_ns = survivor_ns(format->dim);

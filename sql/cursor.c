@@ -24,8 +24,11 @@ int tq_cursor_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **cursor) {
     if (status != TQ_OK) return tq_vtab_fail(vtab, status);
     struct tq_sql_cursor *made = tq_alloc_zero(sizeof *made);
     if (made == NULL) return SQLITE_NOMEM;
-    made->vector = tq_alloc_array(table->access->codec->format.dim, sizeof(float));
-    if (made->vector == NULL) {
+    const struct tq_format *format = &table->access->codec->format;
+    made->vector = tq_alloc_array(format->dim, sizeof(float));
+    if (format->packed) made->records = tq_alloc_array(TQ_BATCH + 1, format->record_stride);
+    if (made->vector == NULL || (format->packed && made->records == NULL)) {
+        tq_free(made->vector);
         tq_free(made);
         return SQLITE_NOMEM;
     }
@@ -50,6 +53,7 @@ int tq_cursor_close(sqlite3_vtab_cursor *cursor) {
     tq_free(c->query);
     tq_free(c->hits);
     tq_free(c->vector);
+    tq_free(c->records);
     tq_free(c);
     return SQLITE_OK;
 }
@@ -83,8 +87,13 @@ enum tq_status tq_cursor_look_up(struct tq_sql_cursor *cursor, int64_t id) {
         return found ? TQ_OK : TQ_NOT_FOUND;
     }
     TQ_TRY(status);
-    enum tq_plane plane = table->access->codec->format.rows == TQ_ROWS_NONE ? TQ_PLANE_RECORD : TQ_PLANE_EXACT;
-    TQ_TRY(tq_segment_gather(where.segment, plane, &row, 1, &cursor->unit));
+    const struct tq_format *format = &table->access->codec->format;
+    if (format->rows == TQ_ROWS_NONE) {
+        uint8_t *record = cursor->records + (size_t)TQ_BATCH * format->record_stride;
+        TQ_TRY(tq_segment_records(where.segment, &row, 1, record, &cursor->unit));
+    } else {
+        TQ_TRY(tq_segment_gather(where.segment, TQ_PLANE_EXACT, &row, 1, &cursor->unit));
+    }
     cursor->unit_mapped = false; /* not known here, and one row is soon copied */
     cursor->unit_changes = table->changes;
     cursor->is_null = false;

@@ -41,9 +41,10 @@ static enum tq_status fill_batch(struct tq_sql_cursor *cursor) {
             continue;
         }
         size_t count = cursor->batch_count;
-        enum tq_plane plane = codes_only ? TQ_PLANE_RECORD : TQ_PLANE_EXACT;
-        TQ_TRY(tq_segment_ids(from->segment, cursor->batch_rows, count, cursor->batch_ids));
-        return tq_segment_gather(from->segment, plane, cursor->batch_rows, count, cursor->batch_units);
+        const uint32_t *rows = cursor->batch_rows;
+        TQ_TRY(tq_segment_ids(from->segment, rows, count, cursor->batch_ids));
+        if (codes_only) return tq_segment_records(from->segment, rows, count, cursor->records, cursor->batch_units);
+        return tq_segment_gather(from->segment, TQ_PLANE_EXACT, rows, count, cursor->batch_units);
     }
     return TQ_OK;
 }

@@ -95,7 +95,8 @@ struct tq_sql_cursor {
     struct tq_hit last;
 
     struct tq_env_reader *pin;
-    float *vector; /* f32[dim]: a row decoded or widened */
+    float *vector;    /* f32[dim]: a row decoded or widened */
+    uint8_t *records; /* where segments hold them packed: a batch of them, and one more */
 };
 
 int tq_cursor_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **cursor);

@@ -88,7 +88,7 @@ enum tq_open_flags {
 /* Open a store: a folder, made whole or not at all under TQ_OPEN_CREATE.
  *
  * Reads no vector. A process may open one store many times; a child after fork() must open it anew.
- * Environment  TQ_ISA=scalar|ssse3|avx2|avx512|avx512vnni|avx512vbmi|amx|neon caps the instruction set;
+ * Environment  TQ_ISA=scalar|ssse3|avx2|avx512|avx512vnni|avx512vbmi|amx|neon: no more than this instruction set;
  *              TQ_ALLOW_NETFS=1 permits network file systems, where neither LMDB nor SQLite can promise anything.
  * Returns      TQ_OK; TQ_NOT_FOUND nothing there; TQ_FORMAT something else or newer; TQ_IO; TQ_CORRUPT */
 TQ_API enum tq_status tq_open(const char *path, unsigned flags, tq_store **store);
@@ -165,7 +165,7 @@ struct tq_search_options {
     double confidence;              /* z of the error bound, > 0; 3.0 by default, TQ_EXACT for a proof */
     double oversample;              /* 0: rank exactly every row whose bound asks for it;
                                         >= 1: exactly the oversample * k best estimates */
-    int threads;                    /* 1 by default; more enter an OpenMP region */
+    int threads;                    /* 1 by default; more enter an OpenMP region (in a child forked after one: 1) */
     const struct tq_filter *filter; /* NULL: every id */
 };
 

@@ -4,6 +4,7 @@
 #include "src/base/alloc.h"
 #include "src/base/f16.h"
 #include "storage/builder_parts.h"
+#include "storage/packed_record.h"
 
 #define ROOM_FIRST 256u /* rows of the log's builders at first; they grow by doubling */
 
@@ -44,6 +45,8 @@ enum tq_status tq_builder_open(const struct tq_format *format, uint64_t slot_fir
     atomic_store(&builder->memory.whole, true);
     /* Doubling would hold a sealed segment's codes one and a half times: with a sink all address space at once. */
     enum tq_status status = grow(builder, sink != NULL || capacity < ROOM_FIRST ? capacity : ROOM_FIRST);
+    builder->record = format->packed ? tq_alloc(format->record_stride) : NULL;
+    if (format->packed && builder->record == NULL) status = TQ_NOMEM;
     if (status == TQ_OK)
         *out = builder;
     else
@@ -65,37 +68,35 @@ void tq_builder_close(struct tq_builder *builder) {
     tq_exact_clear(builder);
     tq_out_clear(&builder->out);
     for (int plane = 0; plane < TQ_PLANE_COUNT; plane++) tq_free(builder->planes[plane]);
+    tq_free(builder->record);
     tq_free(builder);
 }
 
 /* ---- Appending ---- */
 
-static void stats_add(struct tq_block_stats *stats, const struct tq_row *row) {
+/* A packed first error may be far above the true one: that tells no largest cosine. */
+static void stats_add(const struct tq_format *format, struct tq_block_stats *stats, const struct tq_row *row) {
     double tangent = (double)tq_f32_from_f16(row->first_error), cosine = 1 / sqrt(1 + tangent * tangent);
     float sine = isinf(tangent) ? INFINITY : (float)(tangent * cosine * (1 + 1e-6));
     if ((float)cosine < stats->cos_min) stats->cos_min = (float)cosine;
     if ((float)cosine > stats->cos_max) stats->cos_max = (float)cosine;
+    if (format->packed) stats->cos_max = 1;
     if (sine > stats->sin_max) stats->sin_max = sine;
     if (row->norm < stats->norm_min) stats->norm_min = row->norm;
     if (row->norm > stats->norm_max) stats->norm_max = row->norm;
     stats->second_unknown += row->second.inverse == 0;
 }
 
-static void stats_begin(struct tq_block_stats *stats, const struct tq_row *row) {
-    *stats = (struct tq_block_stats){.cos_min = 1, .norm_min = row->norm, .norm_max = row->norm};
-    stats_add(stats, row);
-}
-
 static void stats_row(struct tq_builder *builder, uint32_t at, const struct tq_row *row) {
     struct tq_block_stats *stats = (struct tq_block_stats *)builder->planes[TQ_PLANE_STATS] + at / TQ_BLOCK_ROWS;
     if (at % TQ_BLOCK_ROWS == 0)
-        stats_begin(stats, row);
-    else
-        stats_add(stats, row);
+        *stats = (struct tq_block_stats){.cos_min = 1, .norm_min = row->norm, .norm_max = row->norm};
+    stats_add(&builder->format, stats, row);
 }
 
 static void transpose_block(struct tq_builder *builder, uint32_t block, uint32_t rows) {
     const struct tq_format *format = &builder->format;
+    if (format->packed) return; /* it was written lane by lane */
     size_t stride = format->record_stride;
     const uint8_t *records = builder->planes[TQ_PLANE_RECORD] + (size_t)block * TQ_BLOCK_ROWS * stride;
     for (uint32_t plane = 0; plane < format->scan_planes; plane++)
@@ -113,10 +114,24 @@ static void put_second(struct tq_builder *builder, uint32_t at, struct tq_second
     block->error[at % TQ_BLOCK_ROWS] = scalars.error;
 }
 
+static void put_record(struct tq_builder *builder, uint32_t at, const struct tq_row *row) {
+    const struct tq_format *format = &builder->format;
+    uint8_t *stored = builder->planes[TQ_PLANE_RECORD] + (size_t)at * format->stored_bytes;
+    if (!format->packed) {
+        memcpy(stored, row->record, format->stored_bytes);
+        ((uint16_t *)builder->planes[TQ_PLANE_FIRST_ERROR])[at] = row->first_error;
+        return;
+    }
+    uint8_t *block = builder->planes[TQ_PLANE_FIRST] + (size_t)(at / TQ_BLOCK_ROWS) * format->block_bytes;
+    if (at % TQ_BLOCK_ROWS == 0) memset(block, 0, format->block_bytes);
+    tq_lane_write(format->dim, row->record, at % TQ_BLOCK_ROWS, block);
+    tq_packed_write(format, row->record, stored);
+    builder->planes[TQ_PLANE_FIRST_ERROR][at] = tq_first_error_pack(row->first_error);
+}
+
 static void put_codes(struct tq_builder *builder, int64_t id, uint64_t slot, const struct tq_row *row) {
-    uint32_t at = builder->rows, stride = builder->format.record_stride;
-    memcpy(builder->planes[TQ_PLANE_RECORD] + (size_t)at * stride, row->record, stride);
-    ((uint16_t *)builder->planes[TQ_PLANE_FIRST_ERROR])[at] = row->first_error;
+    uint32_t at = builder->rows;
+    put_record(builder, at, row);
     if (builder->format.scan_planes == 2) put_second(builder, at, row->second);
     ((float *)builder->planes[TQ_PLANE_NORM])[at] = row->norm;
     ((int64_t *)builder->planes[TQ_PLANE_ID])[at] = id;
@@ -165,13 +180,16 @@ enum tq_status tq_builder_copy(struct tq_builder *builder, struct tq_segment *se
     TQ_TRY(tq_segment_slots(segment, &row, 1, &slot));
     TQ_TRY(tq_segment_ids(segment, &row, 1, &id));
     TQ_TRY(tq_segment_unit(segment, TQ_PLANE_FIRST_ERROR, row, false, &bytes));
-    memcpy(&copy.first_error, bytes, sizeof copy.first_error);
+    copy.first_error = tq_first_error_at(format, bytes, 0);
     if (format->scan_planes == 2) {
         TQ_TRY(tq_segment_unit(segment, TQ_PLANE_SECOND_SCALARS, row / TQ_BLOCK_ROWS, false, &bytes));
         const struct tq_second_block *block = (const void *)bytes;
         copy.second = tq_second_of(block, row % TQ_BLOCK_ROWS);
     }
-    TQ_TRY(tq_segment_unit(segment, TQ_PLANE_RECORD, row, false, &copy.record));
+    if (format->packed)
+        TQ_TRY(tq_segment_records(segment, &row, 1, builder->record, &copy.record));
+    else
+        TQ_TRY(tq_segment_unit(segment, TQ_PLANE_RECORD, row, false, &copy.record));
     memcpy(&tail, copy.record + format->record_bytes - sizeof tail, sizeof tail);
     copy.norm = tail.norm;
     if (with_exact && format->exact_bytes > 0) {
@@ -193,12 +211,13 @@ static struct tq_second_scalars second_of_row(const struct tq_builder *builder, 
 
 void tq_builder_truncate(struct tq_builder *builder, uint32_t row_count) {
     if (row_count >= builder->rows) return;
+    const struct tq_format *format = &builder->format;
     const uint32_t *slots = (const uint32_t *)builder->planes[TQ_PLANE_SLOT];
     builder->rows = row_count;
     builder->slot_next = builder->slot_first + (row_count == 0 ? 0 : (uint64_t)slots[row_count - 1] + 1);
     builder->stale = row_count % TQ_BLOCK_ROWS != 0;
     for (uint32_t row = row_count - row_count % TQ_BLOCK_ROWS; row < row_count; row++) {
-        struct tq_row kept = {.first_error = ((const uint16_t *)builder->planes[TQ_PLANE_FIRST_ERROR])[row],
+        struct tq_row kept = {.first_error = tq_first_error_at(format, builder->planes[TQ_PLANE_FIRST_ERROR], row),
                               .second = second_of_row(builder, row),
                               .norm = ((const float *)builder->planes[TQ_PLANE_NORM])[row]};
         stats_row(builder, row, &kept);
@@ -212,6 +231,9 @@ void tq_builder_close_block(struct tq_builder *builder) {
     if (!builder->stale) return;
     uint32_t block = builder->rows / TQ_BLOCK_ROWS, rows = builder->rows % TQ_BLOCK_ROWS;
     transpose_block(builder, block, rows);
+    if (builder->format.packed)
+        tq_lanes_clear(builder->format.dim, rows,
+                       builder->planes[TQ_PLANE_FIRST] + (size_t)block * builder->format.block_bytes);
     for (int plane = 0; plane < TQ_PLANE_EXACT; plane++) {
         if (tq_plane_grain((enum tq_plane)plane) == 1) continue;
         size_t unit = tq_plane_unit_bytes(&builder->format, (enum tq_plane)plane);

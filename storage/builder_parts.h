@@ -62,6 +62,7 @@ struct tq_builder {
     uint32_t room;                   /* rows the planes have memory for, whole blocks */
     bool stale;                      /* the open block is not transposed */
     uint8_t *planes[TQ_PLANE_COUNT]; /* NORM, ID and SLOT always; EXACT, by row, without a sink */
+    uint8_t *record;                 /* where records are packed: one that is copied */
     struct tq_out out;
     struct tq_exact_rows exact;
 

@@ -17,11 +17,11 @@ uint32_t tq_plane_unit_bytes(const struct tq_format *format, enum tq_plane plane
     switch (plane) {
     case TQ_PLANE_FIRST:
     case TQ_PLANE_SECOND: return format->block_bytes;
-    case TQ_PLANE_FIRST_ERROR: return sizeof(uint16_t);
+    case TQ_PLANE_FIRST_ERROR: return format->packed ? sizeof(uint8_t) : sizeof(uint16_t);
     case TQ_PLANE_SECOND_SCALARS: return sizeof(struct tq_second_block);
     case TQ_PLANE_NORM: return sizeof(float);
     case TQ_PLANE_STATS: return sizeof(struct tq_block_stats);
-    case TQ_PLANE_RECORD: return format->record_stride;
+    case TQ_PLANE_RECORD: return format->stored_bytes;
     case TQ_PLANE_ID: return sizeof(int64_t);
     case TQ_PLANE_SLOT: return sizeof(uint32_t);
     case TQ_PLANE_EXACT: return format->exact_bytes;

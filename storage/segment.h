@@ -13,11 +13,11 @@
 enum tq_plane {
     TQ_PLANE_FIRST = 0,          /* blocks: signs */
     TQ_PLANE_SECOND = 1,         /* blocks: second bits; only if format.scan_planes is 2 */
-    TQ_PLANE_FIRST_ERROR = 2,    /* u16 (half) a row */
+    TQ_PLANE_FIRST_ERROR = 2,    /* u16 (half) a row; u8 where format.packed: tq_first_error_at */
     TQ_PLANE_SECOND_SCALARS = 3, /* struct tq_second_block a block; only if scan_planes is 2 */
     TQ_PLANE_NORM = 4,           /* f32 a row; only if format.norms */
     TQ_PLANE_STATS = 5,          /* struct tq_block_stats a block */
-    TQ_PLANE_RECORD = 6,         /* record_stride bytes a row */
+    TQ_PLANE_RECORD = 6,         /* stored_bytes a row: tq_segment_records has them whole */
     TQ_PLANE_ID = 7,             /* i64 a row; absent while id = slot + constant */
     TQ_PLANE_SLOT = 8,           /* u32 a row, slot - slot0; absent while row = slot - slot0 */
     TQ_PLANE_EXACT = 9,          /* exact_bytes a slot; only if format.exact_bytes */
@@ -70,6 +70,11 @@ enum tq_status tq_segment_blocks(struct tq_segment *segment, enum tq_plane plane
  * pages they are asked from disk together (MADV_WILLNEED), then verified. rows ascending is faster. */
 enum tq_status tq_segment_gather(struct tq_segment *segment, enum tq_plane plane, const uint32_t *rows, size_t count,
                                  const uint8_t **units);
+
+/* Records of chosen rows, whole. Where the format packs them they are put together in `scratch`, record_stride bytes
+ * a row; else they are in the segment, and scratch may be NULL. */
+enum tq_status tq_segment_records(struct tq_segment *segment, const uint32_t *rows, size_t count, uint8_t *scratch,
+                                  const uint8_t **records);
 
 enum tq_status tq_segment_ids(struct tq_segment *segment, const uint32_t *rows, size_t count, int64_t *ids);
 /* Ids of a block's rows: *ids points at them, in place or in `room`, i64[128]. */

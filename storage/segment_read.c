@@ -1,4 +1,5 @@
 /* Reading segments. Everything handed out lies in pages that were verified in this process. */
+#include "storage/packed_record.h"
 #include "storage/segment_parts.h"
 
 static enum tq_status corrupt_slot(const struct tq_segment *segment, uint64_t slot) {
@@ -178,6 +179,46 @@ enum tq_status tq_segment_gather(struct tq_segment *segment, enum tq_plane plane
     TQ_ASSERT(plane == TQ_PLANE_RECORD || (plane == TQ_PLANE_EXACT && segment->format.exact_bytes > 0));
     if (plane == TQ_PLANE_EXACT && !segment->exact_by_row) return gather_exact(segment, rows, count, units);
     return gather_plane(&segment->planes[plane], rows, count, units);
+}
+
+enum { AHEAD_ROWS = 12, AHEAD_BLOCK_BYTES = 8192 };
+
+/* A row soon to be read, and its block if that is another one. Where the block lies is a guess: in the same piece. */
+static void fetch_ahead(const struct tq_format *format, const uint8_t *stored, uintptr_t block, bool other) {
+    for (size_t at = 0; at < format->stored_bytes; at += 64) __builtin_prefetch(stored + at);
+    __builtin_prefetch(stored + format->stored_bytes - 1);
+    if (!other || format->block_bytes > AHEAD_BLOCK_BYTES) return;
+    for (size_t at = 0; at < format->block_bytes; at += 64) __builtin_prefetch((const void *)(block + at));
+}
+
+/* records: the stored ones, which become whole. */
+static enum tq_status assemble(struct tq_segment *segment, const uint32_t *rows, size_t count, uint8_t *scratch,
+                               const uint8_t **records) {
+    const struct tq_format *format = &segment->format;
+    const void *first = NULL, *norms = NULL;
+    uint32_t block = UINT32_MAX;
+    for (size_t i = 0; i < count; i++, scratch += format->record_stride) {
+        if (rows[i] / TQ_BLOCK_ROWS != block) {
+            block = rows[i] / TQ_BLOCK_ROWS;
+            TQ_TRY(tq_segment_block(segment, TQ_PLANE_FIRST, block, &first));
+            if (format->norms) TQ_TRY(tq_segment_block(segment, TQ_PLANE_NORM, block, &norms));
+        }
+        if (i + AHEAD_ROWS < count) {
+            uint32_t ahead = rows[i + AHEAD_ROWS] / TQ_BLOCK_ROWS, before = rows[i + AHEAD_ROWS - 1] / TQ_BLOCK_ROWS;
+            uintptr_t at = (uintptr_t)first + ((uintptr_t)ahead - block) * format->block_bytes;
+            fetch_ahead(format, records[i + AHEAD_ROWS], at, ahead != before);
+        }
+        uint32_t lane = rows[i] % TQ_BLOCK_ROWS;
+        tq_packed_read(format, records[i], first, lane, norms == NULL ? 0.0f : ((const float *)norms)[lane], scratch);
+        records[i] = scratch;
+    }
+    return TQ_OK;
+}
+
+enum tq_status tq_segment_records(struct tq_segment *segment, const uint32_t *rows, size_t count, uint8_t *scratch,
+                                  const uint8_t **records) {
+    TQ_TRY(gather_plane(&segment->planes[TQ_PLANE_RECORD], rows, count, records));
+    return segment->format.packed ? assemble(segment, rows, count, scratch, records) : TQ_OK;
 }
 
 /* ---- Rows, slots and ids ---- */

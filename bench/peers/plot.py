@@ -2,7 +2,7 @@
 import html
 import math
 
-WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 900, 560, 64, 44, 250, 52
+WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 1040, 680, 64, 44, 250, 52
 OURS = ("#d62728", "#ff7f7f")
 COLOURS = "#1f77b4 #2ca02c #9467bd #ff7f0e #8c564b #17becf #7f7f7f #bcbd22 #e377c2 #3b4cc0 #1b9e77".split()
 MARKS = (("circle", "none"), ("square", "6 3"), ("diamond", "2 3"))  # of the first, second and third use of a colour

@@ -5,11 +5,13 @@ import numpy as np
 
 from systems import System, nothing, ranked, timed
 
-# How many rows are ranked exactly, as multiples of k. Codes of about one bit a dimension need more.
+# How many rows are ranked exactly, as multiples of k, by the bits that a dimension has in the codes.
 RANKED = {1: (2, 4, 8, 16, 32, 64), 10: (1, 2, 3, 5, 8, 12, 20), 100: (1, 1.2, 1.5, 2, 3, 5),
           1000: (1, 1.1, 1.2, 1.5, 2, 3)}
 RANKED_FEW_BITS = {1: (4, 8, 16, 32, 64, 128, 256), 10: (4, 8, 12, 16, 24, 32, 48, 64, 128),
                    100: (1.5, 2, 3, 4, 6, 8, 12, 24), 1000: (1.2, 1.5, 2, 3, 4, 6)}
+RANKED_ONE_BIT = {1: (16, 64, 128, 256, 512, 1024), 10: (8, 16, 32, 64, 128, 256, 512),
+                  100: (2, 4, 8, 16, 32, 64), 1000: (1.5, 2, 4, 8, 16)}
 
 
 # ---- FAISS ----

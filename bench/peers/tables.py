@@ -65,15 +65,16 @@ def codes(data, stores, args):
 
 def refined(data):
     """FAISS codes in front of exact rows. Those without a FastScan kernel take long, so they get two points."""
-    d, many = data.dim, data.factors(scans.RANKED)
-    for n in (2, 4):
-        if d % n == 0:
-            yield f"PQ{d // n}x4fs", data.factors(scans.RANKED_FEW_BITS)
+    d, many, one_bit = data.dim, data.factors(scans.RANKED), data.factors(scans.RANKED_ONE_BIT)
+    if d % 4 == 0:
+        yield f"PQ{d // 4}x4fs", one_bit
+    if d % 2 == 0:
+        yield f"PQ{d // 2}x4fs", data.factors(scans.RANKED_FEW_BITS)
     yield f"PQ{d}x4fs", many
-    yield "RaBitQfs", data.factors(scans.RANKED_FEW_BITS)
+    yield "RaBitQfs", one_bit
     yield "RaBitQfs2", data.factors(scans.RANKED_FEW_BITS)[::2]
     for name in ("RaBitQfs4", "SQ8", "EDEN4", "SQtqmse4", "SQtq4"):
-        yield name, many[2::2]
+        yield name, many[1:5:3]
 
 
 def exact(data, stores, args):
@@ -82,10 +83,10 @@ def exact(data, stores, args):
     pq = f"PQ{d // 2}x4fs" if d % 2 == 0 else f"PQ{d}x4fs"
     yield from each(args, data, [("FAISS Flat", lazy(scans.faiss_codes, data, ["Flat"]))] + [
         (f"FAISS {n},RFlat", lazy(scans.faiss_refined, data, n, f)) for n, f in refined(data)] + [
-        (f"FAISS IVF,{pq},RFlat", lazy(lists.faiss_ivf, data, pq, few_bits[2::2])),
+        (f"FAISS IVF,{pq},RFlat", lazy(lists.faiss_ivf, data, pq, few_bits[1::3])),
         ("turbovec", lazy(scans.turbovec_exact, data, 4, data.counts(*turbovec_factors(data)))),
         ("ScaNN AH", lazy(scans.scann_exact, data, few_bits)),
-        ("ScaNN tree", lazy(lists.scann_tree, data, few_bits[2::2])),
+        ("ScaNN tree", lazy(lists.scann_tree, data, few_bits[1::3])),
         ("RaBitQ IVF", lazy(lists.rabitq_ivf, data, keep, key, (1, 2, 4))),
         ("RaBitQ SymQG", lazy(graphs.symqg_curve, data, keep, key, 64, widths)),
         ("RaBitQ HNSW", lazy(graphs.rabitq_hnsw, data, keep, key, 8, widths, 3)),
@@ -114,7 +115,7 @@ def by_k(data, stores, args):
     yield from each(args, data, [
         ("FAISS Flat", lazy(scans.faiss_codes, data, ["Flat"])),
         (f"FAISS {pq},RFlat", lazy(scans.faiss_refined, data, pq, few_bits)),
-        (f"FAISS IVF,{pq},RFlat", lazy(lists.faiss_ivf, data, pq, few_bits[2::2])),
+        (f"FAISS IVF,{pq},RFlat", lazy(lists.faiss_ivf, data, pq, few_bits[1::3])),
         ("turbovec", lazy(scans.turbovec_exact, data, 4, data.counts(*turbovec_factors(data)))),
         ("ScaNN AH", lazy(scans.scann_exact, data, few_bits)),
         ("RaBitQ IVF", lazy(lists.rabitq_ivf, data, keep, key, (1, 2))),

@@ -6,7 +6,7 @@
  * Per 4      2 operations a threshold of the table, 7 of which 3 unpacks for the centroids and 6 for the sums.
  * Bound      ports 0, 1 and 5 up to 4 bits: 27 operations at 3 bits, 9 cycles per 4; beyond, the latency of the
  *            search, about 10 cycles a step with the elements that overlap. No input is padded: tails are copied.
- *            sketch 6 operations per 4, sketch_dot 5, to_f16 20: the same ports. */
+ *            sketch and sketch_dot 5 operations per 4, to_f16 20: the same ports. */
 #include <string.h>
 #include <tmmintrin.h>
 

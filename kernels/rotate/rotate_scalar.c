@@ -1,4 +1,4 @@
-/* Rotation, one element at a time: the reference, and the only row on machines without AVX2. */
+/* Rotation, one element at a time: the reference. */
 #include <string.h>
 
 #include "kernels/impl.h"

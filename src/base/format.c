@@ -21,13 +21,20 @@ static uint32_t record_stride(uint32_t bytes, enum tq_rows rows) {
     return bytes <= 32 ? 32 : (uint32_t)tq_round_up(bytes, 64);
 }
 
+/* The planes but the first; scale; the norm where there is no plane of norms; gamma. */
+static uint32_t packed_bytes(uint32_t dim, uint32_t bits, bool qjl, bool norms) {
+    return (dim + 7) / 8 * (bits - 1) + (uint32_t)sizeof(uint16_t) * (1 + !norms + qjl);
+}
+
 enum tq_status tq_format_init(struct tq_format *format, const struct tq_index_options *options) {
     uint32_t bits = options->bits == 0 ? 4 : options->bits;
     bool qjl = options->qjl < 0 ? bits >= 2 : options->qjl != 0;
     TQ_TRY(check_options(options, bits, qjl));
     static const uint32_t exact_size[] = {4, 2, 0};
     uint32_t plane_bytes = (options->dim + 7) / 8;
+    bool packed = options->rows == TQ_ROWS_NONE, norms = options->metric != TQ_COSINE || !packed;
     uint32_t record_bytes = bits * plane_bytes + (uint32_t)sizeof(struct tq_record_tail);
+    uint32_t stride = record_stride(record_bytes, options->rows);
     *format = (struct tq_format){
         .dim = options->dim,
         .bits = bits,
@@ -36,11 +43,13 @@ enum tq_status tq_format_init(struct tq_format *format, const struct tq_index_op
         .metric = options->metric,
         .rows = options->rows,
         .seed = options->seed,
-        .norms = options->metric != TQ_COSINE || options->rows != TQ_ROWS_NONE,
-        .scan_planes = bits - (qjl ? 1 : 0) >= 2 && options->rows != TQ_ROWS_NONE ? 2 : 1,
+        .norms = norms,
+        .packed = packed,
+        .scan_planes = bits - (qjl ? 1 : 0) >= 2 && !packed ? 2 : 1,
         .plane_bytes = plane_bytes,
         .record_bytes = record_bytes,
-        .record_stride = record_stride(record_bytes, options->rows),
+        .record_stride = stride,
+        .stored_bytes = packed ? packed_bytes(options->dim, bits, qjl, norms) : stride,
         .block_bytes = (options->dim + 3) / 4 * 64,
         .exact_bytes = options->dim * exact_size[options->rows],
     };
@@ -56,12 +65,21 @@ struct tq_index_options tq_format_options(const struct tq_format *format) {
                                      .seed = format->seed};
 }
 
+void tq_format_round(const struct tq_format *format, struct tq_record_tail *tail, uint16_t *first_error) {
+    if (!format->packed) return;
+    tail->scale = tq_scale_unpack(tq_scale_pack(tail->scale));
+    if (!format->norms) tail->norm = tq_norm_unpack(tq_norm_pack(tail->norm));
+    if (!format->qjl) tail->gamma = 0;
+    tail->error = 0;
+    *first_error = tq_first_error_unpack(tq_first_error_pack(*first_error));
+}
+
 double tq_format_code_bytes_row(const struct tq_format *format) {
-    size_t scalars = sizeof(uint16_t);
+    size_t scalars = format->packed ? sizeof(uint8_t) : sizeof(uint16_t);
     if (format->scan_planes > 1) scalars += sizeof(struct tq_second_scalars);
     if (format->norms) scalars += sizeof(float);
     size_t block = (size_t)format->block_bytes * format->scan_planes + 24; /* the planes, and struct tq_block_stats */
-    return (double)block / TQ_BLOCK_ROWS + (double)(scalars + format->record_stride);
+    return (double)block / TQ_BLOCK_ROWS + (double)(scalars + format->stored_bytes);
 }
 
 struct tq_index_options tq_index_defaults(uint32_t dim) {

@@ -191,8 +191,9 @@ static void measure_code(struct tq_encoder *e, struct tq_record_tail *tail) {
     tail->error = usable ? tangent_up(e, exact_square, square, dot) : F16_INFINITY;
 }
 
-static void finish(struct tq_encoder *e, const float *vector, const struct tq_record_tail *tail, struct tq_row *row) {
+static void finish(struct tq_encoder *e, const float *vector, struct tq_record_tail *tail, struct tq_row *row) {
     const struct tq_format *format = &e->codec->format;
+    tq_format_round(format, tail, &row->first_error);
     memcpy(e->record + format->bits * format->plane_bytes, tail, sizeof *tail);
     row->record = e->record;
     row->norm = tail->norm;

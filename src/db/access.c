@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -5,16 +6,29 @@
 #include "src/base/f16.h"
 #include "src/db/db.h"
 
-enum tq_status tq_kernels_from_environment(struct tq_kernels *kernels) {
-    unsigned mask = ~0u;
-    const char *name = getenv("TQ_ISA");
-    if (name != NULL && !tq_isa_from_name(name, &mask)) {
-        return tq_fail(TQ_MISUSE,
-                       "TQ_ISA is \"%.40s\"; it must be scalar, ssse3, avx2, avx512, avx512vnni, "
-                       "avx512vbmi, amx or neon",
-                       name);
+/* "scalar, ssse3, avx2": the sets that this CPU has. */
+static void list_sets(char *text, size_t size) {
+    size_t used = 0;
+    text[0] = 0;
+    for (size_t i = 0; tq_isa_name(i) != NULL; i++) {
+        unsigned mask;
+        if (!tq_isa_from_name(tq_isa_name(i), &mask) || (mask & ~tq_cpu_isa()) != 0) continue;
+        int added = snprintf(text + used, size - used, "%s%s", used == 0 ? "" : ", ", tq_isa_name(i));
+        if (added > 0 && used + (size_t)added < size) used += (size_t)added;
     }
-    tq_kernels_select(tq_cpu_isa() & mask, kernels);
+}
+
+enum tq_status tq_kernels_from_environment(struct tq_kernels *kernels) {
+    unsigned mask = tq_cpu_isa();
+    const char *name = getenv("TQ_ISA");
+    bool known = name == NULL || tq_isa_from_name(name, &mask);
+    if (!known || (mask & ~tq_cpu_isa()) != 0) {
+        char sets[128];
+        list_sets(sets, sizeof sets);
+        return tq_fail(TQ_MISUSE, "TQ_ISA is \"%.40s\", %s; it must be one of %s", name,
+                       known ? "which this CPU does not have" : "which is no instruction set known here", sets);
+    }
+    tq_kernels_select(mask, kernels);
     return TQ_OK;
 }
 
@@ -44,7 +58,8 @@ static enum tq_status open_scratch(struct tq_access *a) {
     TQ_TRY(tq_searcher_open(a->codec, &a->searcher));
     a->query_memory = tq_alloc(tq_query_bytes(a->codec));
     a->scratch = tq_alloc_array(5 * (size_t)a->codec->format.dim, sizeof(float));
-    return a->query_memory == NULL || a->scratch == NULL ? TQ_NOMEM : TQ_OK;
+    a->record = tq_alloc(a->codec->format.record_stride);
+    return a->query_memory == NULL || a->scratch == NULL || a->record == NULL ? TQ_NOMEM : TQ_OK;
 }
 
 enum tq_status tq_access_open(struct tq_conn *conn, struct tq_env *env, const char *name, const struct tq_codec *codec,
@@ -69,6 +84,7 @@ void tq_access_close(struct tq_access *a) {
     tq_encoder_close(a->encoder);
     tq_free(a->query_memory);
     tq_free(a->scratch);
+    tq_free(a->record);
     tq_table_close(a->table);
     tq_codec_close(a->owned_codec);
     tq_free(a);
@@ -129,7 +145,10 @@ enum tq_status tq_access_vector(struct tq_access *a, struct tq_segment *segment,
     const struct tq_format *format = &a->codec->format;
     const uint8_t *unit = NULL;
     enum tq_plane plane = format->rows == TQ_ROWS_NONE ? TQ_PLANE_RECORD : TQ_PLANE_EXACT;
-    TQ_TRY(tq_segment_gather(segment, plane, &row, 1, &unit));
+    if (plane == TQ_PLANE_RECORD)
+        TQ_TRY(tq_segment_records(segment, &row, 1, a->record, &unit));
+    else
+        TQ_TRY(tq_segment_gather(segment, plane, &row, 1, &unit));
     if (format->rows == TQ_ROWS_F32) {
         memcpy(vector, unit, format->exact_bytes);
     } else if (format->rows == TQ_ROWS_F16) {

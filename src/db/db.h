@@ -14,10 +14,12 @@ struct tq_access {
     struct tq_encoder *encoder;
     struct tq_searcher *searcher;
     void *query_memory;
-    float *scratch; /* f32[5 * dim] for decoding and widening */
+    float *scratch;  /* f32[5 * dim] for decoding and widening */
+    uint8_t *record; /* one that its segment holds packed */
 };
 
-/* The kernels a handle uses: what the CPU has, capped by TQ_ISA. TQ_MISUSE for a name it does not know. */
+/* The kernels a handle uses: what the CPU has, or those of TQ_ISA. TQ_MISUSE for a name that is unknown or that the CPU
+ * lacks. */
 enum tq_status tq_kernels_from_environment(struct tq_kernels *kernels);
 bool tq_netfs_allowed(void);           /* TQ_ALLOW_NETFS=1 */
 const char *tq_temporary_folder(void); /* SQLITE_TMPDIR, TMPDIR or /tmp, as SQLite has it */

@@ -15,10 +15,12 @@ import termios
 import time
 
 SECONDS = 60  # a sanitized build on a busy machine
-UP, CTRL_A, CTRL_C, CTRL_D = "\x1b[A", "\x01", "\x03", "\x04"
+UP, CTRL_A, CTRL_C, CTRL_D, CTRL_U = "\x1b[A", "\x01", "\x03", "\x04", "\x15"
 
 
 class Terminal:
+    edits = True  # until the shell says that it was built without a line editor
+
     def __init__(self, arguments, environment):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
@@ -51,6 +53,10 @@ class Terminal:
                 raise AssertionError("the shell ended")
 
     def type(self, text):
+        """The line editor throws away what was typed before it took over the terminal: wait for it to be raw."""
+        until = time.monotonic() + (1 if Terminal.edits else 0)
+        while time.monotonic() < until and termios.tcgetattr(self.fd)[3] & termios.ICANON:
+            time.sleep(0.01)
         os.write(self.fd, text.encode())
 
     def say(self, text, pattern, prompt=r"tq> $"):
@@ -117,6 +123,7 @@ def main():
         interruptions(shell)
         import_file(shell, data)
         edits = shell.say(".version\r", r"lines typed: ([^\r\n]*)").group(1) == "libedit"
+        Terminal.edits = edits
         if edits:
             shell.say("SELECT 40 +\r", "", r"\.\.\.> $")
             shell.say("3 AS sum;\r", r"\|  43 \|")
@@ -136,7 +143,7 @@ def main():
 
         shell = Terminal([program], environment)
         shell.wait(r"tq> $")
-        assert shell.end(CTRL_D) == 0
+        assert shell.end(CTRL_U + CTRL_D) == 0  # Ctrl-U: a Ctrl-D that came too early stands in the line
     print("dialogue: ok, %s" % ("with history" if edits else "without libedit"))
 
 

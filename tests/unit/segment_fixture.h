@@ -91,11 +91,13 @@ static inline void model_row(struct model *model, uint32_t row, struct tq_row *o
                                   .norm = 0.25f + (float)(random >> 8 & 1023) / 256,
                                   .gamma = (uint16_t)(random >> 20 & 0x3fff),
                                   .error = (uint16_t)(random >> 34 & 0x3fff)};
+    uint16_t first_error = tq_f16_up((float)(random >> 48 & 1023) / 300);
+    tq_format_round(f, &tail, &first_error);
     memcpy(model->record + f->record_bytes - sizeof tail, &tail, sizeof tail);
     for (uint32_t i = 0; i < f->exact_bytes; i++)
         model->exact[i] = (uint8_t)(tq_rng_at(f->seed, 3 + ((uint64_t)row << 8), i / 8) >> i % 8 * 8);
     *out = (struct tq_row){.record = model->record,
-                           .first_error = tq_f16_up((float)(random >> 48 & 1023) / 300),
+                           .first_error = first_error,
                            .norm = tail.norm,
                            .exact = f->exact_bytes > 0 ? model->exact : NULL};
     if (f->scan_planes == 2) {
@@ -138,12 +140,12 @@ static inline void check_bits(const struct tq_format *f, const uint8_t *block, c
     }
 }
 
-static inline void widen(struct tq_block_stats *s, const struct tq_row *row, bool begin) {
+static inline void widen(const struct tq_format *f, struct tq_block_stats *s, const struct tq_row *row, bool begin) {
     double tangent = (double)tq_f32_from_f16(row->first_error), c = 1 / sqrt(1 + tangent * tangent);
     float cosine = (float)c, sine = isinf(tangent) ? INFINITY : (float)(tangent * c * (1 + 1e-6));
     if (begin) *s = (struct tq_block_stats){cosine, cosine, sine, row->norm, row->norm, 0};
     if (cosine < s->cos_min) s->cos_min = cosine;
-    if (cosine > s->cos_max) s->cos_max = cosine;
+    if (cosine > s->cos_max || f->packed) s->cos_max = f->packed ? 1 : cosine;
     if (sine > s->sin_max) s->sin_max = sine;
     if (row->norm < s->norm_min) s->norm_min = row->norm;
     if (row->norm > s->norm_max) s->norm_max = row->norm;
@@ -165,12 +167,12 @@ static inline void check_block(struct model *model, struct tq_segment *segment, 
     for (uint32_t lane = 0; lane < 128; lane++) {
         uint32_t at = block * 128 + lane;
         bool present = at < rows;
-        row = (struct tq_row){.record = zeros};
+        row = (struct tq_row){.record = zeros, .first_error = tq_first_error_at(f, zeros, 0)};
         if (present) model_row(model, at, &row);
-        if (present) widen(&expected, &row, lane == 0);
+        if (present) widen(f, &expected, &row, lane == 0);
         check_bits(f, first, row.record, 0, lane);
         if (second != NULL) check_bits(f, second, row.record, 1, lane);
-        assert_int_equal(((const uint16_t *)errors)[lane], row.first_error);
+        assert_int_equal(tq_first_error_at(f, errors, lane), row.first_error);
         struct tq_second_scalars kept = scalars == NULL ? row.second : tq_second_of(scalars, lane);
         assert_memory_equal(&kept, &row.second, 4);
         if (norms != NULL) assert_memory_equal((const uint8_t *)norms + lane * 4, &row.norm, 4);
@@ -185,7 +187,8 @@ static inline void check_rows(struct model *model, struct tq_segment *segment, c
     const uint8_t **records = malloc(count * sizeof *records + 1), **exact = malloc(count * sizeof *exact + 1);
     int64_t *ids = malloc(count * 8 + 1);
     uint64_t *slots = malloc(count * 8 + 1);
-    must(tq_segment_gather(segment, TQ_PLANE_RECORD, rows, count, records));
+    uint8_t *scratch = malloc(count * f->record_stride + 1);
+    must(tq_segment_records(segment, rows, count, scratch, records));
     if (f->exact_bytes > 0) must(tq_segment_gather(segment, TQ_PLANE_EXACT, rows, count, exact));
     must(tq_segment_ids(segment, rows, count, ids));
     must(tq_segment_slots(segment, rows, count, slots));
@@ -202,6 +205,7 @@ static inline void check_rows(struct model *model, struct tq_segment *segment, c
         bool gap = i + 1 < count && rows[i + 1] == rows[i] + 1 && model_slot(model, rows[i] + 1) > slots[i] + 1;
         if (gap) assert_int_equal(tq_segment_find(segment, slots[i] + 1, &found), TQ_NOT_FOUND);
     }
+    free(scratch);
     free(records);
     free(exact);
     free(ids);

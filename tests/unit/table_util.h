@@ -156,9 +156,11 @@ static inline const struct tq_row *fake_row(struct fake *fake, const struct tq_f
     fill_bytes(fake->record, format->record_bytes, seed, 1);
     fill_bytes(fake->exact, format->exact_bytes, seed, 2);
     struct tq_record_tail tail = {1.0f, (float)(seed % 1000), 0, (uint16_t)(seed % 30000)};
+    uint16_t first_error = (uint16_t)(seed % 31000);
+    tq_format_round(format, &tail, &first_error);
     memcpy(fake->record + format->record_bytes - sizeof tail, &tail, sizeof tail);
     fake->row = (struct tq_row){.record = fake->record,
-                                .first_error = (uint16_t)(seed % 31000),
+                                .first_error = first_error,
                                 .second = {(uint16_t)(seed % 29000), (uint16_t)(seed % 28000)},
                                 .norm = tail.norm,
                                 .exact = format->exact_bytes != 0 ? fake->exact : NULL};
@@ -181,7 +183,7 @@ static inline void check_view(struct tq_table *table, const struct model *model)
     struct tq_view view;
     struct fake fake;
     uint64_t seen = 0;
-    uint8_t *met = calloc(MODEL_IDS, 1);
+    uint8_t *met = calloc(MODEL_IDS, 1), *scratch = calloc(format->record_stride, 1);
     fake_init(&fake, format);
     OK(tq_table_view(table, &view));
     for (size_t s = 0; s < view.count; s++) {
@@ -201,10 +203,10 @@ static inline void check_view(struct tq_table *table, const struct model *model)
             assert_int_not_equal(model->generation[id], 0);
             assert_int_equal(met[id]++, 0);
             const struct tq_row *wanted = fake_row(&fake, format, id, model->generation[id]);
-            OK(tq_segment_gather(segment, TQ_PLANE_RECORD, &row, 1, &record));
+            OK(tq_segment_records(segment, &row, 1, scratch, &record));
             assert_memory_equal(record, wanted->record, format->record_stride);
             OK(tq_segment_block(segment, TQ_PLANE_FIRST_ERROR, row / TQ_BLOCK_ROWS, &errors));
-            assert_int_equal(((const uint16_t *)errors)[row % TQ_BLOCK_ROWS], wanted->first_error);
+            assert_int_equal(tq_first_error_at(format, errors, row % TQ_BLOCK_ROWS), wanted->first_error);
             if (format->exact_bytes != 0) {
                 OK(tq_segment_gather(segment, TQ_PLANE_EXACT, &row, 1, &exact));
                 assert_memory_equal(exact, wanted->exact, format->exact_bytes);
@@ -216,6 +218,7 @@ static inline void check_view(struct tq_table *table, const struct model *model)
     assert_int_equal(seen, model->live);
     assert_int_equal(view.live, model->live);
     fake_clear(&fake);
+    free(scratch);
     free(met);
 }
 

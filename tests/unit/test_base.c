@@ -178,6 +178,35 @@ static void assert_format_refused(struct tq_index_options options, const char *m
     assert_int_equal(format.dim, 77);
 }
 
+static void short_floats_are_near(void **state) {
+    (void)state;
+    for (uint64_t i = 0; i < 300000; i++) {
+        float value = float_from_bits((uint32_t)tq_rng_at(1, 4, i) & 0x7fffffffu);
+        if (isnan(value) || isinf(value)) continue;
+        double norm = (double)tq_norm_unpack(tq_norm_pack(value)), exact = (double)value;
+        if (exact > 1e-35 && exact < 3e38) assert_true(fabs(norm - exact) <= 0x1p-9 * exact);
+        assert_true(!isinf(norm) && (norm > 0) == (exact > 0));
+        float scale = 0.5f + (float)(i + 1) / 3000;
+        assert_true(fabsf(tq_scale_unpack(tq_scale_pack(scale)) - scale) <= 0x1p-14f * scale);
+    }
+    for (uint32_t i = 0; i <= UINT16_MAX; i++) { /* once rounded, always the same */
+        if (i < 0x7f800000u >> 15) assert_int_equal(tq_norm_pack(tq_norm_unpack((uint16_t)i)), i);
+        assert_int_equal(tq_scale_pack(tq_scale_unpack((uint16_t)i)), i);
+    }
+    assert_true(tq_scale_pack(0.0f) == 0 && tq_scale_pack(-1.0f) == 0 && tq_scale_pack(128.0f) == 0);
+    assert_true(tq_scale_pack(0.25f) == 0 && tq_scale_pack(INFINITY) == 0 && tq_norm_pack(0.0f) == 0);
+}
+
+static void first_errors_round_up(void **state) {
+    (void)state;
+    for (uint32_t half = 0; half <= 0x7c00; half++) {
+        uint8_t packed = tq_first_error_pack((uint16_t)half);
+        uint16_t up = tq_first_error_unpack(packed);
+        assert_true(up >= half && tq_first_error_pack(up) == packed);
+        if (packed > 0) assert_true(tq_first_error_unpack((uint8_t)(packed - 1)) < half);
+    }
+}
+
 static void formats_refuse_what_they_cannot(void **state) {
     (void)state;
     struct tq_index_options good = tq_index_defaults(100), o;
@@ -210,6 +239,14 @@ static void formats_derive_sizes(void **state) {
     options.rows = TQ_ROWS_NONE;
     assert_int_equal(tq_format_init(&f, &options), TQ_OK);
     assert_true(f.code_bits == 8 && f.exact_bytes == 0 && f.record_bytes == 129 && f.record_stride == 132);
+    assert_true(f.packed && f.stored_bytes == 8 * 13 + 6); /* scale, norm, gamma */
+    options.bits = 4;
+    options.qjl = 0;
+    assert_int_equal(tq_format_init(&f, &options), TQ_OK);
+    assert_true(f.stored_bytes == 3 * 13 + 4 && fabs(tq_format_code_bytes_row(&f) - 56.6875) < 1e-9);
+    options.metric = TQ_L2; /* the norm, in full, has a plane of its own */
+    assert_int_equal(tq_format_init(&f, &options), TQ_OK);
+    assert_true(f.stored_bytes == 3 * 13 + 2 && fabs(tq_format_code_bytes_row(&f) - 58.6875) < 1e-9);
     for (uint32_t dim = 1; dim < 300; dim++) {
         options = tq_index_defaults(dim);
         assert_int_equal(tq_format_init(&f, &options), TQ_OK);
@@ -240,6 +277,8 @@ int main(void) {
         cmocka_unit_test(half_matches_the_compiler),
 #endif
         cmocka_unit_test(half_rounds_up),
+        cmocka_unit_test(short_floats_are_near),
+        cmocka_unit_test(first_errors_round_up),
         cmocka_unit_test(allocation_is_aligned_and_checked),
         cmocka_unit_test(realloc_keeps_the_beginning),
         cmocka_unit_test(allocation_fails_on_demand_once),

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -372,6 +373,67 @@ static void test_readers_beside_a_writer(void **state) {
     tq_close(store);
 }
 
+static void test_instruction_sets(void **state) {
+    (void)state;
+#ifdef __x86_64__
+    static const char *const refused[] = {"neon", "altivec", "", "AVX2"};
+#else
+    static const char *const refused[] = {"avx2", "altivec", "", "NEON"};
+#endif
+    tq_store *store = NULL;
+    const char *before = getenv("TQ_ISA");
+    char kept[32];
+    (void)snprintf(kept, sizeof kept, "%s", before == NULL ? "" : before);
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        (void)setenv("TQ_ISA", refused[i], 1);
+        assert_int_equal(tq_open(path_of("sets"), TQ_OPEN_CREATE, &store), TQ_MISUSE);
+        assert_message(i == 0 ? "this CPU does not have; it must be one of scalar" : "no instruction set known here");
+    }
+    (void)setenv("TQ_ISA", "scalar", 1);
+    tq_index *index = create(&store, "sets", tq_index_defaults(5));
+    struct tq_index_info info;
+    assert_int_equal(tq_index_get_info(index, &info), TQ_OK);
+    assert_string_equal(info.isa, "scalar");
+    tq_index_close(index);
+    tq_close(store);
+    (void)(before == NULL ? unsetenv("TQ_ISA") : setenv("TQ_ISA", kept, 1));
+}
+
+static int child_searches(void) {
+    tq_store *store = NULL;
+    tq_index *index = NULL;
+    const float query[4] = {1, 2, 3, 4};
+    struct tq_search_options options = tq_search_defaults();
+    struct tq_hit hit = {.id = -1};
+    size_t count = 0;
+    options.threads = 3;
+    (void)alarm(20);
+    bool good = tq_open(path_of("forked"), 0, &store) == TQ_OK && tq_index_open(store, "words", &index) == TQ_OK &&
+                tq_search(index, query, 1, 1, &options, &hit, &count, NULL) == TQ_OK && count == 1 && hit.id == 7;
+    return good ? 0 : 1;
+}
+
+/* OpenMP's threads do not follow into a child, and it must not wait for them. */
+static void test_fork_after_threads(void **state) {
+    (void)state;
+    tq_store *store = NULL;
+    tq_index *index = create(&store, "forked", tq_index_defaults(4));
+    const float query[4] = {1, 2, 3, 4};
+    struct tq_search_options options = tq_search_defaults();
+    struct tq_hit hit;
+    size_t count = 0;
+    options.threads = 3;
+    assert_int_equal(tq_put(index, 7, query), TQ_OK);
+    assert_int_equal(tq_search(index, query, 1, 1, &options, &hit, &count, NULL), TQ_OK);
+    pid_t child = fork();
+    if (child == 0) _exit(child_searches());
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    tq_index_close(index);
+    tq_close(store);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_put_get_search_reopen),
@@ -379,6 +441,8 @@ int main(void) {
         cmocka_unit_test(test_bad_vectors),
         cmocka_unit_test(test_bad_searches),
         cmocka_unit_test(test_bad_stores),
+        cmocka_unit_test(test_instruction_sets),
+        cmocka_unit_test(test_fork_after_threads),
         cmocka_unit_test(test_transactions),
         cmocka_unit_test(test_life_of_an_index),
         cmocka_unit_test(test_two_indexes),

@@ -10,6 +10,7 @@
 
 #include "index/search.h"
 #include "src/base/alloc.h"
+#include "src/base/f16.h"
 #include "src/base/rng.h"
 
 /* Rows around a few centres, so that there are near neighbours, far ones and ties; no libm, so no machine differs. */
@@ -323,11 +324,86 @@ static void test_same_answers_of_estimates(void **state) {
     struct tq_index_options none = tq_index_defaults(50), half = tq_index_defaults(50);
     none.rows = TQ_ROWS_NONE;
     same_answers(&none, &options);
+    none.qjl = 0;
+    none.metric = TQ_L2;
+    same_answers(&none, &options);
     options.oversample = 2.5;
     same_answers(&half, &options);
     half.rows = TQ_ROWS_F16;
     half.bits = 2;
     same_answers(&half, &options);
+}
+
+static double estimate_of(const struct fixture *f, const struct tq_query *query, const uint8_t *record) {
+    struct tq_code_dots dots;
+    struct tq_record_tail tail;
+    memcpy(&tail, record + (size_t)f->format.bits * f->format.plane_bytes, sizeof tail);
+    f->codec->kernels.refine(&query->code, &record, 1, &dots);
+    double gamma = (double)tq_f32_from_f16(tail.gamma) / sqrt((double)f->format.dim), norm = (double)tail.norm;
+    double cosine = (double)tail.scale * (dots.code * query->code_step + gamma * dots.sketch * query->sketch_step);
+    if (f->metric == TQ_COSINE) return cosine;
+    double product = cosine * norm * query->norm;
+    return f->metric == TQ_IP ? product : 2 * product - query->norm * query->norm - norm * norm;
+}
+
+/* Without exact rows: a hit's score is the estimate of the record as it was encoded, and a row that the planes kept
+ * from being found is not better, in truth, than the last hit, whatever the sign of scores. */
+static void check_estimates(struct fixture *f, const float *rows, size_t count, const float *query, size_t k) {
+    struct tq_hit *hits = tq_alloc_zero(k * sizeof *hits);
+    struct tq_search_options exact = tq_search_defaults();
+    struct tq_encoder *encoder = NULL;
+    struct tq_query prepared;
+    exact.confidence = TQ_EXACT;
+    assert_int_equal(run(f, query, k, &exact, hits), k);
+    assert_int_equal(tq_encoder_open(f->codec, &encoder), TQ_OK);
+    assert_int_equal(tq_query_prepare(f->codec, query, f->query_memory, &prepared), TQ_OK);
+    double least = hits[k - 1].score + 1e-6;
+    for (size_t i = 0; i < count; i++) {
+        struct tq_row row;
+        size_t at = 0;
+        assert_int_equal(tq_encode(encoder, rows + i * f->format.dim, &row), TQ_OK);
+        double estimate = estimate_of(f, &prepared, row.record);
+        while (at < k && hits[at].id != (int64_t)i) at++;
+        if (at < k)
+            assert_close(hits[at].score, estimate, 1000);
+        else
+            assert_true(estimate <= least ||
+                        exact_score(f->metric, query, rows + i * f->format.dim, f->format.dim) <= least);
+    }
+    tq_encoder_close(encoder);
+    tq_free(hits);
+}
+
+static void estimates_of(uint32_t dim, uint32_t bits, int qjl, enum tq_metric metric) {
+    enum { COUNT = 700, QUERIES = 4 };
+    static const size_t ks[] = {10, COUNT - 30};
+    struct tq_index_options options = tq_index_defaults(dim);
+    struct fixture f;
+    options.metric = metric;
+    options.rows = TQ_ROWS_NONE;
+    options.bits = bits;
+    options.qjl = qjl;
+    open_fixture(&f, &options, tq_cpu_isa());
+    float *rows = make_rows(dim + bits, COUNT, dim), *queries = make_rows(60 + bits, QUERIES, dim);
+    uint32_t *order = identity(COUNT);
+    add_segment(&f, rows, order, 0, 300);
+    add_segment(&f, rows, order, 300, COUNT);
+    for (size_t q = 0; q < 2 * QUERIES; q++) check_estimates(&f, rows, COUNT, queries + q / 2 * dim, ks[q % 2]);
+    tq_free(order);
+    tq_free(rows);
+    tq_free(queries);
+    close_fixture(&f);
+}
+
+static void test_estimates(void **state) {
+    (void)state;
+    static const uint32_t dims[] = {1, 2, 7, 50, 100};
+    for (size_t d = 0; d < TQ_COUNT(dims); d++) {
+        for (uint32_t bits = 1; bits <= 9; bits++) {
+            for (int qjl = bits == 9; qjl <= (bits > 1); qjl++)
+                estimates_of(dims[d], bits, qjl, (enum tq_metric)((d + bits + (uint32_t)qjl) % 3));
+        }
+    }
 }
 
 /* ---- Deletions and filters ---- */
@@ -498,10 +574,15 @@ static void test_nothing_to_find(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing_to_find),           cmocka_unit_test(test_exact_over_formats),
-        cmocka_unit_test(test_exact_over_counts),         cmocka_unit_test(test_same_answers),
-        cmocka_unit_test(test_same_answers_of_estimates), cmocka_unit_test(test_deletions_and_filters),
-        cmocka_unit_test(test_default_confidence),        cmocka_unit_test(test_extreme_norms),
+        cmocka_unit_test(test_nothing_to_find),
+        cmocka_unit_test(test_exact_over_formats),
+        cmocka_unit_test(test_exact_over_counts),
+        cmocka_unit_test(test_same_answers),
+        cmocka_unit_test(test_same_answers_of_estimates),
+        cmocka_unit_test(test_estimates),
+        cmocka_unit_test(test_deletions_and_filters),
+        cmocka_unit_test(test_default_confidence),
+        cmocka_unit_test(test_extreme_norms),
         cmocka_unit_test(test_depth_does_not_matter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
