@@ -7,7 +7,7 @@
 
 /* Nanoseconds, measured with AVX-512 (bench/bench_kernels): only their ratio decides how deep to scan. */
 static const double block_group_ns = 2.0; /* one group of one block of a scan */
-static double survivor_ns(uint32_t dim) { return 75 + 0.27 * dim; }
+static double survivor_ns(uint32_t dim) { return 25 + 0.12 * dim; }
 
 /* Blocks without an allowed row are not read. */
 static enum tq_status scan_first(struct tq_searcher *s, struct tq_worker *worker, struct tq_task *task) {
