@@ -15,7 +15,8 @@ enum {
     REFINE_FOUND = 192,  /* or when a lane has so many */
     SEED_STRIDE = 4,     /* seeds come from every fourth block of a large index */
     SEED_BLOCKS = 1024,  /* which has at least so many */
-    LEAST_QUERIES = 8    /* fewer do not pay for unpacking (measured: 6 with AMX, 9 with VNNI) */
+    LEAST_QUERIES = 10,  /* fewer do not pay for unpacking; one more for every so many dimensions */
+    LEAST_DIMS = 56
 };
 
 /* A row that may become a seed, by the value of its sum. */
@@ -33,6 +34,7 @@ struct lane {
     struct tq_searcher *searcher;
     struct tq_query query;
     struct tq_gate gate; /* at the lane's bar */
+    double doubt;        /* tq_searcher.doubt */
     struct line *line;   /* b->lines */
     int32_t sum_of_query;
     struct tq_vector seeds; /* struct seed: the best of those met, and some that were for a time */
@@ -363,6 +365,12 @@ static enum tq_status run_batch(struct tq_searcher *s, struct tq_batch *b, const
         size_t i = of_lane[lane];
         b->stats.survivors += one->workers[0].survivors;
         TQ_TRY(tq_rank(one, k, hits + i * k, &counts[i]));
+        b->lanes[lane].doubt = one->doubt;
+    }
+    for (size_t lane = 0; lane < b->lane_count; lane++) { /* the first searcher has the memory for all of them */
+        struct tq_searcher *any = b->lanes[0].searcher;
+        size_t i = of_lane[lane];
+        TQ_TRY(tq_searcher_settle(any, &b->lanes[lane].query, b->lanes[lane].doubt, k, hits + i * k, &counts[i]));
     }
     return TQ_OK;
 }
@@ -387,7 +395,7 @@ static enum tq_status sum_up(struct tq_searcher *s, struct tq_search_stats *stat
 
 bool tq_searcher_prefers_many(const struct tq_searcher *s, size_t query_count) {
     return s->codec->format.scan_planes == 2 && (s->codec->kernels.isa & TQ_ISA_PRODUCTS) != 0 &&
-           query_count >= LEAST_QUERIES * s->worker_count;
+           query_count >= (LEAST_QUERIES + s->codec->format.dim / LEAST_DIMS) * s->worker_count;
 }
 
 enum tq_status tq_searcher_many(struct tq_searcher *s, const float *vectors, size_t query_count, size_t k,

@@ -20,6 +20,12 @@ struct tq_survivor {
     uint32_t segment, row;
 };
 
+/* Below a proof a row's rank key is its estimate less this many standard deviations of it: the k-th largest of many
+ * estimates lies above the k-th largest score, by about so much. Where it still does, by more than the second number
+ * (scores are dense there), the answer is doubted: tq_searcher_settle. docs/decisions/0003. */
+#define TQ_KEY_DEVIATIONS 1.0
+#define TQ_DOUBT_DEVIATIONS 0.35
+
 /* A row whose full code has been scored. */
 struct tq_refined {
     double upper, estimate; /* of its score */
@@ -84,9 +90,10 @@ struct tq_task {
     uint32_t rows;   /* that may be survivors, where they are counted */
 };
 
-enum { TQ_WINDOW_SEGMENTS = 8 };
+enum { TQ_WINDOW_SEGMENTS = 64 }; /* the sums of 4 million rows */
 
 struct tq_window {
+    bool kept; /* the first plane's sums are of this view and query already */
     struct tq_span spans[TQ_WINDOW_SEGMENTS];
     size_t span_count, block_count, task_count;
     struct tq_vector tasks;  /* struct tq_task */
@@ -107,6 +114,7 @@ struct tq_searcher {
     bool count_rows;  /* listing blocks counts their rows */
     bool by_estimate; /* a fixed count of the best estimates, not every row whose bound asks for it */
     double seed_bar;
+    double doubt; /* a score that the answer should be sought again from, or -infinity */
     double sqrt_dim;
     double plane_scale; /* plane_step / sqrt(dim): a plane's dot product to its cosine, per unit of code length */
     double plane_slack; /* added to that */
@@ -114,6 +122,7 @@ struct tq_searcher {
     double code_slack;  /* that, and the arithmetic's, per unit of length of the code */
     struct tq_window window;
     struct tq_vector survivors; /* struct tq_survivor */
+    struct tq_vector settled;   /* struct tq_hit */
     struct tq_vector ranked;    /* candidates, rank.c's own struct */
     float *row;                 /* one exact row, widened */
     struct tq_allowed own_allowed;
@@ -147,6 +156,10 @@ enum tq_status tq_workers_status(const struct tq_searcher *s);
 enum tq_status tq_searcher_set_workers(struct tq_searcher *s, size_t count, struct tq_scratch *scratch);
 /* Make ready for a query, which is borrowed. */
 enum tq_status tq_searcher_set_query(struct tq_searcher *s, const struct tq_query *query, size_t k);
+/* If the ranking doubts its answer, search again, with this searcher, for every row that may reach the score it ended
+ * with; the answer is the best of both. `doubt` is of the query's own searcher, which may be another. */
+enum tq_status tq_searcher_settle(struct tq_searcher *s, const struct tq_query *query, double doubt, size_t k,
+                                  struct tq_hit *hits, size_t *count);
 /* Whether so few rows are allowed that their codes are refined directly. */
 bool tq_searcher_few_allowed(const struct tq_searcher *s);
 

@@ -146,23 +146,37 @@ static void make_packed_gate(const struct tq_searcher *s, const struct tq_gate *
     }
 }
 
-/* As gate_first. */
-static uint32_t gate_packed(const struct tq_searcher *s, const struct tq_gate *gate, const struct packed_gate *packed,
-                            const uint16_t *sums, const uint8_t *errors, const float *norms, const uint64_t mask[2],
-                            struct tq_survivor *out) {
+/* As gate_first, each in a loop of its own. */
+static uint32_t gate_packed_cosine(const struct tq_searcher *s, double bar, const struct packed_gate *packed,
+                                   const uint16_t *sums, const uint8_t *errors, const uint64_t mask[2],
+                                   struct tq_survivor *out) {
     uint32_t count = 0;
     for (uint32_t half = 0; half < 2; half++) {
         for (uint64_t rest = mask[half]; rest != 0; rest &= rest - 1) {
             uint32_t r = 64 * half + (uint32_t)__builtin_ctzll(rest), e = errors[r];
             double cosine = s->plane_scale * tq_first_dot(s, sums[r]);
-            cosine = cosine > 0 ? cosine * packed->length[e] : cosine;
-            if (norms == NULL)
-                out[count].upper = cosine + packed->more[e];
-            else
-                out[count].upper = loose_upper(s, gate, cosine + s->plane_slack * packed->length[e], packed->error[e],
-                                               (double)norms[r]);
+            out[count].upper = (cosine > 0 ? cosine * packed->length[e] : cosine) + packed->more[e];
             out[count].row = r;
-            count += out[count].upper >= gate->bar;
+            count += out[count].upper >= bar;
+        }
+    }
+    return count;
+}
+
+static uint32_t gate_packed(const struct tq_searcher *s, double bar, const struct packed_gate *packed,
+                            const uint16_t *sums, const uint8_t *errors, const float *norms, const uint64_t mask[2],
+                            struct tq_survivor *out) {
+    uint32_t count = 0;
+    if (norms == NULL) return gate_packed_cosine(s, bar, packed, sums, errors, mask, out);
+    for (uint32_t half = 0; half < 2; half++) {
+        for (uint64_t rest = mask[half]; rest != 0; rest &= rest - 1) {
+            uint32_t r = 64 * half + (uint32_t)__builtin_ctzll(rest), e = errors[r];
+            double cosine = s->plane_scale * tq_first_dot(s, sums[r]), length = packed->length[e];
+            cosine = (cosine > 0 ? cosine * length : cosine) + s->plane_slack * length;
+            double upper = tq_bound_upper(cosine, s->bound.zeta * packed->error[e]);
+            out[count].upper = tq_bound_score(&s->bound, upper, (double)norms[r], +1);
+            out[count].row = r;
+            count += out[count].upper >= bar;
         }
     }
     return count;
@@ -184,7 +198,7 @@ static enum tq_status collect_block_first(struct tq_searcher *s, struct tq_worke
     if (s->bound.metric != TQ_COSINE) TQ_TRY(tq_segment_block(segment, TQ_PLANE_NORM, block, &norms));
     struct tq_survivor *out = NULL;
     TQ_TRY(tq_reserve_block(worker, &out));
-    uint32_t count = packed != NULL ? gate_packed(s, gate, packed, sums, errors, norms, mask, out)
+    uint32_t count = packed != NULL ? gate_packed(s, gate->bar, packed, sums, errors, norms, mask, out)
                                     : gate_first(s, gate, sums, errors, norms, mask, out);
     for (uint32_t i = 0; i < count; i++) {
         out[i].segment = span->segment;

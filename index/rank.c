@@ -11,7 +11,7 @@ enum { PROOF_BATCH = 64, SORTED_MOST = 1024 };
  * exact row has been read. */
 struct ranked {
     struct tq_hit hit;
-    double upper;
+    double upper, estimate;
     uint32_t segment, row;
 };
 
@@ -96,8 +96,11 @@ static enum tq_status take_refined(struct tq_searcher *s, const struct tq_vector
             upper = fmin(upper, planes);
             if (upper < bar) continue;
         }
-        out[s->ranked.count++] = (struct ranked){
-            .hit.score = refined[i].estimate, .upper = upper, .segment = refined[i].segment, .row = refined[i].row};
+        out[s->ranked.count++] = (struct ranked){.hit.score = refined[i].estimate,
+                                                 .upper = upper,
+                                                 .estimate = refined[i].estimate,
+                                                 .segment = refined[i].segment,
+                                                 .row = refined[i].row};
     }
     return TQ_OK;
 }
@@ -181,6 +184,13 @@ static void give(const struct tq_searcher *s, struct tq_hit *hits, size_t count)
     }
 }
 
+/* The bar that rows were dismissed by should not be above the score that the answer ends with. */
+static void note_doubt(struct tq_searcher *s, double bar) {
+    const struct ranked *last = (const struct ranked *)s->ranked.data + s->ranked.count - 1;
+    double deviation = (last->upper - last->estimate) / s->options->confidence;
+    if (bar - last->hit.score > TQ_DOUBT_DEVIATIONS * deviation) s->doubt = last->hit.score;
+}
+
 enum tq_status tq_rank(struct tq_searcher *s, size_t k, struct tq_hit *hits, size_t *count) {
     bool exact = s->codec->format.rows != TQ_ROWS_NONE;
     double bar = final_bar(s);
@@ -198,6 +208,7 @@ enum tq_status tq_rank(struct tq_searcher *s, size_t k, struct tq_hit *hits, siz
     keep_best(s, k);
     *count = s->ranked.count;
     give(s, hits, *count);
+    if (*count == k && k > 0 && !s->proof && !s->by_estimate) note_doubt(s, bar);
     return TQ_OK;
 }
 

@@ -65,7 +65,11 @@ void tq_bound_full(const struct tq_searcher *s, const uint8_t *record, const str
         lower = tq_bound_score(&s->bound, tq_bound_lower(full.cosine - slack, kappa), full.norm, -1);
     }
     refined->upper = upper;
-    refined->rank_key = fmin(upper, !s->proof || s->by_estimate ? refined->estimate : lower);
+    if (s->by_estimate)
+        lower = refined->estimate;
+    else if (!s->proof)
+        lower = refined->estimate - TQ_KEY_DEVIATIONS * (upper - refined->estimate) / s->options->confidence;
+    refined->rank_key = fmin(upper, lower);
 }
 
 enum tq_status tq_plane_scalars_get(const struct tq_searcher *s, uint32_t segment, uint32_t row,

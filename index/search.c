@@ -40,14 +40,9 @@ void tq_searcher_close(struct tq_searcher *s) {
     tq_filter_cache_free(&s->filter_cache);
     free_workers(s);
     struct tq_window *w = &s->window;
-    void *owned[] = {w->tasks.data,
-                     w->sums.data,
-                     w->maxima.data,
-                     w->lists.data,
-                     s->row,
-                     s->survivors.data,
-                     s->ranked.data,
-                     s->own_allowed.words.data,
+    void *owned[] = {s->settled.data,       w->tasks.data,  w->sums.data,
+                     w->maxima.data,        w->lists.data,  s->row,
+                     s->survivors.data,     s->ranked.data, s->own_allowed.words.data,
                      s->own_allowed.at.data};
     for (size_t i = 0; i < TQ_COUNT(owned); i++) tq_free(owned[i]);
     tq_free(s);
@@ -91,7 +86,7 @@ enum tq_status tq_searcher_set_query(struct tq_searcher *s, const struct tq_quer
     s->plane_slack = zeta * query->plane_error + TQ_SLACK_PLANE;
     s->query_slack = zeta * query->code_error;
     s->code_slack = s->query_slack + TQ_SLACK_CODE;
-    s->seed_bar = -INFINITY;
+    s->seed_bar = s->doubt = -INFINITY;
     s->by_estimate = format->rows == TQ_ROWS_NONE || s->options->oversample > 0;
     double wanted = s->options->oversample > 0 ? ceil(s->options->oversample * (double)k) : (double)k;
     wanted = fmin(fmax(wanted, (double)k), (double)s->allowed->rows);
@@ -157,10 +152,33 @@ static enum tq_status refine_query(struct tq_searcher *s, struct tq_search_stats
 
 enum tq_status tq_searcher_query(struct tq_searcher *s, const struct tq_query *query, size_t k, struct tq_hit *hits,
                                  size_t *count, struct tq_search_stats *stats) {
+    uint64_t rows_before = stats->rows;
     s->stats = stats;
     TQ_TRY(tq_searcher_set_query(s, query, k));
     TQ_TRY(refine_query(s, stats));
-    return tq_rank(s, k, hits, count);
+    TQ_TRY(tq_rank(s, k, hits, count));
+    s->window.kept = stats->rows > rows_before && s->view->count <= TQ_WINDOW_SEGMENTS;
+    enum tq_status status = tq_searcher_settle(s, query, s->doubt, k, hits, count);
+    s->window.kept = false;
+    return status;
+}
+
+enum tq_status tq_searcher_settle(struct tq_searcher *s, const struct tq_query *query, double doubt, size_t k,
+                                  struct tq_hit *hits, size_t *count) {
+    if (doubt == -INFINITY) return TQ_OK;
+    TQ_TRY(tq_vector_reserve(&s->settled, 2 * k, sizeof(struct tq_hit)));
+    struct tq_hit *before = s->settled.data, *again = before + k;
+    size_t found = 0, b = 0, a = 0, of_before = *count;
+    memcpy(before, hits, of_before * sizeof *before);
+    TQ_TRY(tq_searcher_range(s, query, doubt, k, again, &found, s->stats));
+    found = tq_min_size(found, k);
+    for (*count = 0; *count < k && (b < of_before || a < found); (*count)++) {
+        int order = b == of_before ? 1 : a == found ? -1 : tq_hit_compare(&before[b], &again[a]);
+        hits[*count] = order <= 0 ? before[b] : again[a];
+        b += order <= 0;
+        a += order >= 0;
+    }
+    return TQ_OK;
 }
 
 enum tq_status tq_searcher_range(struct tq_searcher *s, const struct tq_query *query, double score, size_t capacity,

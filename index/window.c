@@ -43,8 +43,10 @@ static enum tq_status join_survivors(struct tq_searcher *s) {
 
 enum tq_status tq_window_run(struct tq_searcher *s, uint32_t segment_first, uint32_t segment_count) {
     const struct tq_format *format = &s->codec->format;
-    TQ_TRY(tq_tasks_lay_out(s, segment_first, segment_count));
-    TQ_TRY(tq_tasks_run(s, scan_first));
+    if (!s->window.kept) {
+        TQ_TRY(tq_tasks_lay_out(s, segment_first, segment_count));
+        TQ_TRY(tq_tasks_run(s, scan_first));
+    }
     for (size_t i = 0; i < s->worker_count; i++) /* what the windows before have taught */
         s->seed_bar = fmax(s->seed_bar, tq_worker_bar(s, &s->workers[i]));
     if (isinf(s->seed_bar)) TQ_TRY(tq_seed(s));

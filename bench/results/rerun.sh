@@ -1,6 +1,6 @@
 #!/bin/sh
-# All tables of this folder again, one after the other, on one core: about 20 minutes, and 2 more the first time for
-# the graphs. Wait for a quiet machine; every file says what the load was.
+# All tables of this folder again, one after the other, on one core: about an hour, and half of one more the first time
+# for the graphs. Wait for a quiet machine; every file says what the load was.
 #
 #   bench/results/rerun.sh BASE.npy QUERY.npy [NAME [METRIC]]
 #
@@ -25,7 +25,12 @@ recall() {
 recall "recall-codes-$name" 1000 --formats all --textbook --cascade none
 recall "recall-codes-all-queries-$name" 0 --formats 2,2q,3,3q,4,4q --cascade none
 recall "recall-cascade-$name" 0 --formats none --cascade 4q,4 --rounds 1 --shuffle-base
-for table in codes exact; do
-    TQ_LIB="$build/libtq.so" TQ_PEERS_CORE="$core" "$root/bench/peers/run.sh" "$base" "$query" --metric "$metric" \
-        --name "$name" --table "$table" --keep "$build/peers-graphs"
+taskset -c "$core" "$build/cases" "$base" "$query" --csv "$out/cases-$name.csv" >"$out/cases-$name.md"
+export TQ_LIB="$build/libtq.so" TQ_PEERS_CORE="$core"
+for table in codes exact by-k; do
+    k=10
+    [ "$table" != by-k ] || k=1,10,100,1000
+    "$root/bench/peers/run.sh" "$base" "$query" --metric "$metric" --name "$name" --table "$table" --k "$k" \
+        --keep "$build/peers-graphs"
 done
+"$root/bench/peers/run.sh" --sql "$base" "$query" --name "$name"

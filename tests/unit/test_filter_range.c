@@ -173,10 +173,41 @@ static void test_range(void **state) {
     }
 }
 
+/* Only the farther half of the rows allowed: thousands of scores lie close together around the k-th, whose estimate is
+ * then far above it. At confidence 3 hardly a neighbour may be missed there either. */
+static void test_dense_scores(void **state) {
+    (void)state;
+    enum { K = 10, QUERIES = 40 };
+    static uint64_t bits[ROWS / 64 + 1];
+    tq_store *store = NULL;
+    size_t found = 0;
+    make_data(false);
+    tq_index *index = fill(&store, "dense", 0, TQ_COSINE);
+    for (size_t q = 0; q < QUERIES; q++) {
+        static double all[ROWS], sorted[ROWS];
+        struct tq_hit hits[K];
+        size_t count = 0;
+        for (size_t i = 0; i < ROWS; i++) all[i] = sorted[i] = score_of(TQ_COSINE, vectors[q], vectors[i]);
+        qsort(sorted, ROWS, sizeof *sorted, by_score);
+        memset(bits, 0, sizeof bits);
+        for (size_t i = 0; i < ROWS; i++) bits[i / 64] |= (uint64_t)(all[i] <= sorted[ROWS / 2]) << i % 64;
+        struct tq_filter filter = {bits, ids[0], ROWS};
+        struct tq_search_options options = tq_search_defaults();
+        options.filter = &filter;
+        assert_int_equal(tq_search(index, vectors[q], 1, K, &options, hits, &count, NULL), TQ_OK);
+        assert_int_equal(count, K);
+        for (size_t i = 0; i < K; i++) found += hits[i].score >= sorted[ROWS / 2 + K - 1] - 1e-9;
+    }
+    assert_true(found >= QUERIES * K * 99 / 100);
+    tq_index_close(index);
+    tq_close(store);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_filters),
         cmocka_unit_test(test_range),
+        cmocka_unit_test(test_dense_scores),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
