@@ -23,7 +23,7 @@ static uint32_t record_stride(uint32_t bytes, enum tq_rows rows) {
 
 /* The planes but the first; scale; the norm where there is no plane of norms; gamma. */
 static uint32_t packed_bytes(uint32_t dim, uint32_t bits, bool qjl, bool norms) {
-    return (dim + 7) / 8 * (bits - 1) + (uint32_t)sizeof(uint16_t) * (1 + !norms + qjl);
+    return (dim + 7) / 8 * (bits - 1) + (uint32_t)sizeof(uint16_t) * (1 + (norms ? 0u : 1u) + (qjl ? 1u : 0u));
 }
 
 enum tq_status tq_format_init(struct tq_format *format, const struct tq_index_options *options) {
