@@ -295,7 +295,7 @@ static enum tq_status refine_seeds(struct lane *lane) {
     struct tq_survivor *rows = s->survivors.data;
     for (size_t i = 0; i < lane->seeds.count; i++)
         rows[i] = (struct tq_survivor){INFINITY, seeds[i].segment, seeds[i].row};
-    qsort(rows, lane->seeds.count, sizeof *rows, by_place);
+    if (lane->seeds.count > 0) qsort(rows, lane->seeds.count, sizeof *rows, by_place);
     TQ_TRY(tq_survivors_seed(s, rows, lane->seeds.count));
     set_bar(lane);
     return TQ_OK;

@@ -71,8 +71,8 @@ static double score_of(enum tq_metric metric, const float *q, const float *x) {
 }
 
 static bool names(const struct tq_filter *filter, int64_t id) {
-    int64_t at = id - filter->first_id;
-    return at >= 0 && (uint64_t)at < filter->count && (filter->bits[at / 64] >> (at % 64) & 1);
+    uint64_t at = (uint64_t)id - (uint64_t)filter->first_id;
+    return id >= filter->first_id && at < filter->count && (filter->bits[at / 64] >> (at % 64) & 1);
 }
 
 /* All rows that the filter names, ranked: the search must return just those. */
