@@ -265,11 +265,11 @@ enum tq_status tq_scratch_records(struct tq_searcher *s, struct tq_scratch *scra
                                   const uint32_t *rows, size_t count);
 /* Refine survivors; results go to the workers. Those refined early are marked by an upper bound of -infinity. */
 enum tq_status tq_survivors_refine(struct tq_searcher *s, struct tq_survivor *survivors, size_t count);
-/* Refine some rows only to raise s->seed_bar, a bar that no row of the answer is below. */
 /* Those found by one worker, by that worker; none are left. */
 enum tq_status tq_survivors_refine_found(struct tq_searcher *s, struct tq_worker *w);
 /* The best bar so far: of the seeds, or of the rows that this worker has refined. */
 double tq_worker_bar(const struct tq_searcher *s, const struct tq_worker *w);
+/* Refine some rows only to raise s->seed_bar, a bar that no row of the answer is below. */
 enum tq_status tq_survivors_seed(struct tq_searcher *s, const struct tq_survivor *survivors, size_t count);
 
 /* rank.c */

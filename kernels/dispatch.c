@@ -75,7 +75,8 @@ void tq_kernels_select(unsigned isa_mask, struct tq_kernels *kernels) {
     }
 }
 
-/* Names are known on every machine, so that a script may say TQ_ISA=avx2 anywhere; the rows are not. */
+/* Names are known on every machine, so that a message can tell a set that the CPU lacks from one that is none; the
+ * rows are not. */
 enum { TQ_ISA_UP_TO_AVX512 = TQ_ISA_SSSE3 | TQ_ISA_AVX2 | TQ_ISA_AVX512 };
 
 static const struct {
