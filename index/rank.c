@@ -44,7 +44,7 @@ double tq_exact_score(const struct tq_codec *codec, const struct tq_query *query
     double product = dot(query->exact, row, format->dim);
     if (metric == TQ_IP) return product;
     double row2 = dot(row, row, format->dim);
-    if (metric == TQ_L2) return -fmax(0, query->norm2 + row2 - 2 * product);
+    if (metric == TQ_L2) return 0 - fmax(0, query->norm2 + row2 - 2 * product); /* never -0 */
     return row2 == 0 || query->norm2 == 0 ? 0 : product / (sqrt(query->norm2) * sqrt(row2));
 }
 

@@ -53,7 +53,7 @@ double tq_exact_score(const struct tq_codec *codec, const struct tq_query *query
 
 /* The distance that belongs to a score. */
 static inline double tq_distance(enum tq_metric metric, double score) {
-    return metric == TQ_COSINE ? 1 - score : metric == TQ_IP ? -score : sqrt(score < 0 ? -score : 0);
+    return metric == TQ_COSINE ? 1 - score : metric == TQ_IP ? 0 - score : sqrt(score < 0 ? -score : 0);
 }
 
 #endif

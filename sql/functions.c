@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sql/value.h"
+#include "sql/where.h"
 #include "src/base/alloc.h"
 
 const char *const tq_function_names[TQ_FN_COUNT] = {"tq_ip", "tq_cosine", "tq_l2", "tq_distance"};
@@ -19,6 +20,15 @@ void tq_function_fail(sqlite3_context *context, const char *name, enum tq_status
     sqlite3_result_error(context, text == NULL ? name : text, -1);
     sqlite3_free(text);
     if (status != TQ_MISUSE && status != TQ_NOT_FOUND) sqlite3_result_error_code(context, tq_sql_code(status));
+}
+
+void tq_function_return(sqlite3_context *context, const char *name, enum tq_status status, float *vector, size_t dim) {
+    if (status == TQ_OK) {
+        sqlite3_result_blob64(context, vector, dim * sizeof *vector, tq_free);
+        return;
+    }
+    tq_free(vector);
+    tq_function_fail(context, name, status);
 }
 
 /* ---- Scores ---- */
@@ -174,12 +184,8 @@ static void result_json(sqlite3_context *context, const float *vector, size_t di
 static void result_unit(struct tq_sql *sql, sqlite3_context *context, const float *vector, size_t dim) {
     double norm2 = sql->plain->kernels.dot_f32(vector, vector, dim), scale = norm2 > 0 ? 1 / sqrt(norm2) : 0;
     float *unit = tq_alloc_array(dim, sizeof *unit);
-    if (unit == NULL) {
-        sqlite3_result_error_nomem(context);
-        return;
-    }
-    for (size_t i = 0; i < dim; i++) unit[i] = (float)((double)vector[i] * scale);
-    sqlite3_result_blob64(context, unit, dim * sizeof *unit, tq_free);
+    for (size_t i = 0; i < dim && unit != NULL; i++) unit[i] = (float)((double)vector[i] * scale);
+    tq_function_return(context, "tq_normalize", unit == NULL ? TQ_NOMEM : TQ_OK, unit, dim);
 }
 
 static void run_vector(sqlite3_context *context, enum shape shape, const char *name, sqlite3_value *value) {
@@ -242,17 +248,22 @@ int tq_functions_create(struct tq_sql *sql, const struct tq_sql_function *functi
 }
 
 int tq_functions_register(struct tq_sql *sql) {
-    enum { PURE = SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS };
     static const struct tq_sql_function functions[] = {
-        {"tq_ip", 2, PURE, run_ip},
-        {"tq_cosine", 2, PURE, run_cosine},
-        {"tq_l2", 2, PURE, run_l2},
-        {"tq_distance", 2, PURE | SQLITE_SUBTYPE, run_distance},
-        {"tq_f32", 1, PURE, run_f32},
-        {"tq_json", 1, PURE, run_json},
-        {"tq_normalize", 1, PURE, run_normalize},
-        {"tq_dim", 1, PURE, run_dim},
-        {"tq_version", 0, PURE, run_version},
+        {"tq_ip", 2, TQ_FN_PURE, run_ip},
+        {"tq_cosine", 2, TQ_FN_PURE, run_cosine},
+        {"tq_l2", 2, TQ_FN_PURE, run_l2},
+        {"tq_distance", 2, TQ_FN_PURE | SQLITE_SUBTYPE, run_distance},
+        {"tq_f32", 1, TQ_FN_PURE, run_f32},
+        {"tq_json", 1, TQ_FN_PURE, run_json},
+        {"tq_normalize", 1, TQ_FN_PURE, run_normalize},
+        {"tq_dim", 1, TQ_FN_PURE, run_dim},
+        {"tq_version", 0, TQ_FN_PURE, run_version},
     };
-    return tq_functions_create(sql, functions, TQ_COUNT(functions));
+    int rc = tq_functions_create(sql, functions, TQ_COUNT(functions));
+    if (rc == SQLITE_OK) rc = tq_vector_functions_register(sql);
+    if (rc == SQLITE_OK) rc = tq_aggregates_register(sql);
+    if (rc == SQLITE_OK) rc = tq_codes_register(sql);
+    if (rc == SQLITE_OK) rc = tq_each_register(sql);
+    if (rc == SQLITE_OK) rc = tq_where_register(sql);
+    return rc;
 }

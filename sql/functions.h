@@ -4,8 +4,16 @@
 
 #include "sql/registry.h"
 
-/* tq_ip, tq_cosine, tq_l2, tq_distance; tq_f32, tq_json, tq_normalize, tq_dim, tq_version. */
+/* tq_ip, tq_cosine, tq_l2, tq_distance; tq_f32, tq_json, tq_normalize, tq_dim, tq_version; and the four below. */
 int tq_functions_register(struct tq_sql *sql);
+/* tq_f16, tq_f64, tq_i8, tq_to_f16; tq_add, tq_sub, tq_scale, tq_slice, tq_norm. */
+int tq_vector_functions_register(struct tq_sql *sql);
+/* tq_sum and tq_avg of vectors; tq_rrf. */
+int tq_aggregates_register(struct tq_sql *sql);
+/* tq_encode, tq_decode. */
+int tq_codes_register(struct tq_sql *sql);
+/* The table-valued tq_each. */
+int tq_each_register(struct tq_sql *sql);
 /* tq_info, tq_explain, tq_config: what a connection is and does. */
 int tq_info_register(struct tq_sql *sql);
 
@@ -19,6 +27,9 @@ void tq_nearest_hear(struct tq_sql *sql, enum tq_function function, sqlite3_valu
  * order. 0 is no subtype; JSON's is 74. */
 static inline unsigned tq_metric_subtype(enum tq_metric metric) { return 0x71u + (unsigned)metric; }
 
+/* Flags of a function that may stand in any schema. */
+enum { TQ_FN_PURE = SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS };
+
 struct tq_sql_function {
     const char *name;
     int arguments, flags;
@@ -28,5 +39,8 @@ int tq_functions_create(struct tq_sql *sql, const struct tq_sql_function *functi
 
 /* Fail a function with "<name>: <tq_message()>". */
 void tq_function_fail(sqlite3_context *context, const char *name, enum tq_status status);
+
+/* Return f32[dim], from tq_alloc and given away; or fail as above where status is not TQ_OK. */
+void tq_function_return(sqlite3_context *context, const char *name, enum tq_status status, float *vector, size_t dim);
 
 #endif

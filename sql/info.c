@@ -1,9 +1,11 @@
-/* tq_info(), tq_explain(), tq_config(): what there is, what was done, and how it is to be done. */
-#include <stdlib.h>
+/* tq_info(), tq_explain(), tq_config(), tq_query(): what there is, what was done, and how it is to be done. */
 #include <string.h>
 
 #include "sql/functions.h"
+#include "sql/options.h"
+#include "sql/value.h"
 #include "src/base/alloc.h"
+#include "src/base/format.h"
 
 static const char *const order_names[] = {"exact", "approximate", "scan"};
 static const char *const metric_names[] = {"cosine", "ip", "l2"};
@@ -46,24 +48,24 @@ static enum tq_status find_table(struct tq_sql *sql, const char *name, const cha
     return tq_sql_table_open(*table);
 }
 
+/* Of one vector column, over all partitions. */
 struct totals {
-    uint64_t segments, dead, code_bytes, exact_bytes, nulls;
+    uint64_t vectors, log, segments, dead, code_bytes, exact_bytes;
+    int64_t nulls;
 };
 
-static enum tq_status count_nulls(struct tq_sql_table *table, uint64_t *nulls) {
-    sqlite3_stmt *statement = NULL;
-    TQ_TRY(tq_sql_prepare(table, TQ_SQL_NULL_IDS, 0, &statement));
-    while (sqlite3_step(statement) == SQLITE_ROW) ++*nulls;
-    (void)sqlite3_reset(statement);
-    return TQ_OK;
+static bool in_memory(const struct tq_segment *segment) {
+    uint64_t identity[2];
+    tq_segment_identity(segment, identity);
+    return identity[0] == 0 && identity[1] == 0;
 }
 
 static struct totals add_up(const struct tq_view *view) {
-    struct totals totals = {0};
+    struct totals totals = {.vectors = view->live, .log = view->log_rows};
     for (size_t i = 0; i < view->count; i++) {
         const struct tq_view_segment *from = &view->segments[i];
         totals.dead += from->dead_count;
-        if (view->log_rows > 0 && i + 1 == view->count) break;
+        if (in_memory(from->segment)) continue;
         totals.segments++;
         totals.code_bytes += tq_segment_code_bytes(from->segment);
         totals.exact_bytes += tq_segment_exact_bytes(from->segment);
@@ -71,31 +73,99 @@ static struct totals add_up(const struct tq_view *view) {
     return totals;
 }
 
-static enum tq_status describe(struct tq_sql_table *table, sqlite3_str *out) {
-    const struct tq_codec *codec = table->access->codec;
-    const struct tq_format *format = &codec->format;
-    struct tq_view view;
-    TQ_TRY(tq_table_view(table->access->table, &view));
-    struct totals totals = add_up(&view);
-    TQ_TRY(count_nulls(table, &totals.nulls));
-    sqlite3_str_appendall(out, "{\"table\":");
-    append_text(out, table->name);
-    sqlite3_str_appendall(out, ",\"column\":");
-    append_text(out, table->column);
+static enum tq_status look_at_column(struct tq_sql_table *table, const struct tq_sql_column *column,
+                                     struct totals *totals) {
+    struct tq_sql_view view = {.capacity = 0};
+    enum tq_status status = tq_sql_view(table, column->number, NULL, NULL, 0, &view);
+    if (status == TQ_OK) *totals = add_up(&view.view);
+    tq_sql_view_free(&view);
+    TQ_TRY(status);
+    char *text = tq_sql_format("SELECT count(*) FROM \"%%w\".\"%%w_rows\" WHERE %s IS NULL", column->stored);
+    if (text == NULL) return TQ_NOMEM;
+    status = tq_sql_once(table, text, 0, NULL, &totals->nulls);
+    sqlite3_free(text);
+    return status;
+}
+
+/* "column":..., and so on, without braces. */
+static enum tq_status describe_index(struct tq_sql_table *table, const struct tq_sql_column *column, sqlite3_str *out) {
+    struct tq_format format;
+    struct totals totals = {0};
+    TQ_TRY(tq_format_init(&format, &column->options));
+    TQ_TRY(look_at_column(table, column, &totals));
+    sqlite3_str_appendall(out, "\"column\":");
+    append_text(out, column->name);
     sqlite3_str_appendf(out, ",\"dim\":%u,\"metric\":\"%s\",\"bits\":%u,\"qjl\":%d,\"rows\":\"%s\",\"seed\":%llu",
-                        format->dim, metric_names[format->metric], format->bits, format->qjl ? 1 : 0,
-                        rows_names[format->rows], (unsigned long long)format->seed);
-    sqlite3_str_appendf(out, ",\"vectors\":%llu,\"nulls\":%llu,\"log\":%llu,\"dead\":%llu,\"segments\":%llu", view.live,
-                        totals.nulls, view.log_rows, totals.dead, totals.segments);
-    sqlite3_str_appendf(out, ",\"code_bytes\":%llu,\"exact_bytes\":%llu,\"isa\":\"%s\",\"folder\":", totals.code_bytes,
-                        totals.exact_bytes, codec->kernels.name);
+                        format.dim, metric_names[format.metric], format.bits, format.qjl ? 1 : 0,
+                        rows_names[format.rows], (unsigned long long)format.seed);
+    sqlite3_str_appendf(out, ",\"vectors\":%llu,\"nulls\":%lld,\"log\":%llu,\"dead\":%llu,\"segments\":%llu",
+                        totals.vectors, totals.nulls, totals.log, totals.dead, totals.segments);
+    sqlite3_str_appendf(out, ",\"code_bytes\":%llu,\"exact_bytes\":%llu", totals.code_bytes, totals.exact_bytes);
+    return TQ_OK;
+}
+
+static void describe_columns(const struct tq_declaration *declaration, sqlite3_str *out) {
+    static const char *const kinds[] = {"id", "key", "vector", "metadata", "partition", "auxiliary"};
+    sqlite3_str_appendall(out, ",\"columns\":[");
+    for (size_t i = 0; i < declaration->count; i++) {
+        const struct tq_sql_column *column = &declaration->columns[i];
+        sqlite3_str_appendall(out, i == 0 ? "{\"name\":" : ",{\"name\":");
+        append_text(out, column->name);
+        sqlite3_str_appendf(out, ",\"kind\":\"%s\",\"type\":", kinds[column->kind]);
+        append_text(out, column->type);
+        if (column->kind == TQ_COLUMN_METADATA) sqlite3_str_appendf(out, ",\"indexed\":%d", column->indexed ? 1 : 0);
+        sqlite3_str_appendchar(out, 1, '}');
+    }
+    sqlite3_str_appendchar(out, 1, ']');
+}
+
+static enum tq_status describe_partitions(struct tq_sql_table *table, sqlite3_str *out) {
+    int64_t count = 0;
+    if (table->declaration.partitions == 0) return TQ_OK;
+    TQ_TRY(tq_sql_once(table, "SELECT count(*) FROM \"%w\".\"%w_parts\"", 0, NULL, &count));
+    sqlite3_str_appendf(out, ",\"partitions\":%lld", count);
+    return TQ_OK;
+}
+
+/* "{...},{...}", one for each vector column; sqlite3_free. */
+static enum tq_status describe_indexes(struct tq_sql_table *table, char **text) {
+    const struct tq_declaration *declaration = &table->declaration;
+    sqlite3_str *out = sqlite3_str_new(table->sql->db);
+    enum tq_status status = TQ_OK;
+    for (size_t i = 0; i < declaration->vectors && status == TQ_OK; i++) {
+        sqlite3_str_appendall(out, i == 0 ? "{" : ",{");
+        status = describe_index(table, tq_declaration_vector(declaration, i), out);
+        sqlite3_str_appendchar(out, 1, '}');
+    }
+    *text = sqlite3_str_finish(out);
+    return status == TQ_OK && *text == NULL ? TQ_NOMEM : status;
+}
+
+/* A table with one vector column has what is known of that at the top; any other table, and one with more columns, has
+ * it in "indexes". */
+static enum tq_status describe(struct tq_sql_table *table, sqlite3_str *out) {
+    const struct tq_declaration *declaration = &table->declaration;
+    char *indexes = NULL;
+    enum tq_status status = describe_indexes(table, &indexes);
+    if (status == TQ_OK) {
+        sqlite3_str_appendall(out, "{\"table\":");
+        append_text(out, table->name);
+        if (declaration->vectors == 1) sqlite3_str_appendf(out, ",%.*s", (int)strlen(indexes) - 2, indexes + 1);
+        if (declaration->count > 1) {
+            describe_columns(declaration, out);
+            sqlite3_str_appendf(out, ",\"indexes\":[%s]", indexes);
+        }
+    }
+    sqlite3_free(indexes);
+    TQ_TRY(status);
+    TQ_TRY(describe_partitions(table, out));
+    sqlite3_str_appendf(out, ",\"isa\":\"%s\",\"folder\":", table->sql->plain->kernels.name);
     append_text(out, table->place->temporary ? "" : tq_env_path(table->place->env));
     if (table->sql->notice != NULL) {
         sqlite3_str_appendall(out, ",\"notice\":");
         append_text(out, table->sql->notice);
     }
     sqlite3_str_appendchar(out, 1, '}');
-    if (table->cursors == NULL) tq_table_release(table->access->table);
     return TQ_OK;
 }
 
@@ -108,6 +178,7 @@ static void run_info(sqlite3_context *context, int count, sqlite3_value **values
     sqlite3_str *out = sqlite3_str_new(sql->db);
     enum tq_status status = find_table(sql, name, schema, &table);
     if (status == TQ_OK) status = describe(table, out);
+    if (table != NULL && table->cursors == NULL) tq_sql_parts_release(table);
     if (status == TQ_OK) {
         result_built(context, out);
         return;
@@ -132,6 +203,10 @@ static void run_explain(sqlite3_context *context, int count, sqlite3_value **val
         sqlite3_str_appendall(out, ",\"why\":");
         append_text(out, last->why);
     }
+    if (last->filter != NULL) {
+        sqlite3_str_appendall(out, ",\"filter\":");
+        append_text(out, last->filter);
+    }
     if (last->searches > 0) {
         sqlite3_str_appendf(out, ",\"searches\":%llu,\"k\":%llu,\"rows\":%llu,\"second\":%llu", last->searches, last->k,
                             last->stats.rows, last->stats.second);
@@ -141,94 +216,133 @@ static void run_explain(sqlite3_context *context, int count, sqlite3_value **val
     result_built(context, out);
 }
 
-/* ---- tq_config('order_by'), tq_config('confidence', 2.5) ---- */
+/* ---- tq_config('order_by'), tq_config('confidence', 2.5), tq_config() ---- */
 
-static enum tq_status set_order(struct tq_sql *sql, sqlite3_value *value) {
-    const char *text = (const char *)sqlite3_value_text(value);
-    for (size_t i = 0; text != NULL && i < TQ_COUNT(order_names); i++) {
+enum { SETTING_ORDER, SETTING_CONFIDENCE, SETTING_OVERSAMPLE, SETTING_THREADS, SETTING_COUNT };
+static const char *const setting_names[SETTING_COUNT] = {"order_by", "confidence", "oversample", "threads"};
+
+static enum tq_status find_setting(const char *name, size_t *which) {
+    for (*which = 0; *which < SETTING_COUNT; ++*which) {
+        if (sqlite3_stricmp(name, setting_names[*which]) == 0) return TQ_OK;
+    }
+    return tq_fail(TQ_MISUSE, "unknown setting \"%.40s\"; there are order_by, confidence, oversample and threads",
+                   name);
+}
+
+static void set_default(struct tq_sql *sql, size_t which) {
+    struct tq_search_options defaults = tq_search_defaults();
+    switch (which) {
+    case SETTING_ORDER: sql->order_by = TQ_ORDER_EXACT; break;
+    case SETTING_CONFIDENCE: sql->options.confidence = defaults.confidence; break;
+    case SETTING_OVERSAMPLE: sql->options.oversample = defaults.oversample; break;
+    default: sql->options.threads = defaults.threads; break;
+    }
+}
+
+static enum tq_status set_order(struct tq_sql *sql, const char *text) {
+    for (size_t i = 0; i < TQ_COUNT(order_names); i++) {
         if (sqlite3_stricmp(text, order_names[i]) != 0) continue;
         sql->order_by = (enum tq_order_by)i;
         return TQ_OK;
     }
-    return tq_fail(TQ_MISUSE, "order_by is \"%.40s\"; it must be exact, approximate or scan", text == NULL ? "" : text);
+    return tq_fail(TQ_MISUSE, "order_by is \"%.40s\"; it must be exact, approximate or scan", text);
 }
 
-static enum tq_status set_confidence(struct tq_sql *sql, sqlite3_value *value) {
-    struct tq_search_options options = sql->options;
-    const char *text = (const char *)sqlite3_value_text(value);
-    bool exact = text != NULL && sqlite3_stricmp(text, "exact") == 0;
-    int type = sqlite3_value_numeric_type(value);
-    if (!exact && type != SQLITE_INTEGER && type != SQLITE_FLOAT) {
-        return tq_fail(TQ_MISUSE, "confidence is \"%.40s\"; it must be a number above 0, or exact",
-                       text == NULL ? "" : text);
+static enum tq_status set(struct tq_sql *sql, size_t which, sqlite3_value *value) {
+    if (sqlite3_value_type(value) == SQLITE_NULL) {
+        set_default(sql, which);
+        return TQ_OK;
     }
-    options.confidence = exact ? TQ_EXACT : sqlite3_value_double(value);
-    TQ_TRY(tq_search_check(&options, 1));
-    sql->options = options;
-    return TQ_OK;
-}
-
-static enum tq_status set_oversample(struct tq_sql *sql, sqlite3_value *value) {
-    struct tq_search_options options = sql->options;
-    options.oversample = sqlite3_value_double(value);
-    TQ_TRY(tq_search_check(&options, 1));
-    sql->options = options;
-    return TQ_OK;
-}
-
-static enum tq_status set_threads(struct tq_sql *sql, sqlite3_value *value) {
-    struct tq_search_options options = sql->options;
-    sqlite3_int64 threads = sqlite3_value_int64(value);
-    options.threads = threads < 0 || threads > 1000 ? 0 : (int)threads;
-    TQ_TRY(tq_search_check(&options, 1));
-    sql->options = options;
-    return TQ_OK;
+    const char *text = (const char *)sqlite3_value_text(value);
+    if (text == NULL) return TQ_NOMEM;
+    if (which == SETTING_ORDER) return set_order(sql, text);
+    return tq_options_set(setting_names[which], text, (size_t)sqlite3_value_bytes(value), &sql->options);
 }
 
 static void result_setting(sqlite3_context *context, const struct tq_sql *sql, size_t which) {
     switch (which) {
-    case 0: sqlite3_result_text(context, order_names[sql->order_by], -1, SQLITE_STATIC); break;
-    case 1:
+    case SETTING_ORDER: sqlite3_result_text(context, order_names[sql->order_by], -1, SQLITE_STATIC); break;
+    case SETTING_CONFIDENCE:
         if (sql->options.confidence >= TQ_EXACT)
             sqlite3_result_text(context, "exact", -1, SQLITE_STATIC);
         else
             sqlite3_result_double(context, sql->options.confidence);
         break;
-    case 2: sqlite3_result_double(context, sql->options.oversample); break;
+    case SETTING_OVERSAMPLE: sqlite3_result_double(context, sql->options.oversample); break;
     default: sqlite3_result_int(context, sql->options.threads); break;
     }
 }
 
+static void result_settings(sqlite3_context *context, const struct tq_sql *sql) {
+    sqlite3_str *out = sqlite3_str_new(sql->db);
+    sqlite3_str_appendf(out, "{\"order_by\":\"%s\",\"confidence\":", order_names[sql->order_by]);
+    if (sql->options.confidence >= TQ_EXACT)
+        sqlite3_str_appendall(out, "\"exact\"");
+    else
+        sqlite3_str_appendf(out, "%!.15g", sql->options.confidence);
+    sqlite3_str_appendf(out, ",\"oversample\":%!.15g,\"threads\":%d}", sql->options.oversample, sql->options.threads);
+    result_built(context, out);
+}
+
 static void run_config(sqlite3_context *context, int count, sqlite3_value **values) {
-    static const struct {
-        const char *key;
-        enum tq_status (*set)(struct tq_sql *, sqlite3_value *);
-    } settings[] = {{"order_by", set_order},
-                    {"confidence", set_confidence},
-                    {"oversample", set_oversample},
-                    {"threads", set_threads}};
     struct tq_sql *sql = sqlite3_user_data(context);
-    const char *key = (const char *)sqlite3_value_text(values[0]);
-    size_t which = 0;
-    while (which < TQ_COUNT(settings) && sqlite3_stricmp(key == NULL ? "" : key, settings[which].key) != 0) which++;
-    enum tq_status status = TQ_OK;
-    if (which == TQ_COUNT(settings)) {
-        status = tq_fail(TQ_MISUSE, "unknown setting \"%.40s\"; there are order_by, confidence, oversample and threads",
-                         key == NULL ? "" : key);
-    } else if (count > 1) {
-        status = settings[which].set(sql, values[1]);
+    if (count == 0) {
+        result_settings(context, sql);
+        return;
     }
+    const char *name = (const char *)sqlite3_value_text(values[0]);
+    size_t which = 0;
+    enum tq_status status = find_setting(name == NULL ? "" : name, &which);
+    if (status == TQ_OK && count > 1) status = set(sql, which, values[1]);
     if (status != TQ_OK)
         tq_function_fail(context, "tq_config", status);
     else
         result_setting(context, sql, which);
 }
 
+/* ---- tq_query(:q, 'confidence=2.5, threads=4') ---- */
+
+static enum tq_status wrap_query(sqlite3_value *query, sqlite3_value *options, void **wrapped, size_t *size) {
+    struct tq_floats floats = {0};
+    const float *vector = NULL;
+    size_t dim = 0;
+    const char *text = (const char *)sqlite3_value_text(options);
+    if (text == NULL && sqlite3_value_type(options) != SQLITE_NULL) return TQ_NOMEM;
+    if (text == NULL) text = "";
+    enum tq_status status = tq_value_vector(query, &floats, &vector, &dim);
+    if (status == TQ_OK) status = tq_vector_check_finite(vector, dim);
+    if (status == TQ_OK) {
+        /* A blob as it came: it may bring options of its own. */
+        bool blob = sqlite3_value_type(query) == SQLITE_BLOB;
+        const void *bytes = blob ? sqlite3_value_blob(query) : vector;
+        size_t bytes_size = blob ? (size_t)sqlite3_value_bytes(query) : dim * sizeof *vector;
+        status = tq_options_wrap(bytes, bytes_size, text, (size_t)sqlite3_value_bytes(options), wrapped, size);
+    }
+    tq_free(floats.data);
+    return status;
+}
+
+static void run_query(sqlite3_context *context, int count, sqlite3_value **values) {
+    void *wrapped = NULL;
+    size_t size = 0;
+    (void)count;
+    if (sqlite3_value_type(values[0]) == SQLITE_NULL) return;
+    enum tq_status status = wrap_query(values[0], values[1], &wrapped, &size);
+    if (status == TQ_OK)
+        sqlite3_result_blob64(context, wrapped, size, tq_free);
+    else
+        tq_function_fail(context, "tq_query", status);
+}
+
 int tq_info_register(struct tq_sql *sql) {
     static const struct tq_sql_function functions[] = {
-        {"tq_info", 1, SQLITE_DIRECTONLY, run_info},       {"tq_info", 2, SQLITE_DIRECTONLY, run_info},
-        {"tq_explain", 0, SQLITE_DIRECTONLY, run_explain}, {"tq_config", 1, SQLITE_DIRECTONLY, run_config},
+        {"tq_info", 1, SQLITE_DIRECTONLY, run_info},
+        {"tq_info", 2, SQLITE_DIRECTONLY, run_info},
+        {"tq_explain", 0, SQLITE_DIRECTONLY, run_explain},
+        {"tq_config", 0, SQLITE_DIRECTONLY, run_config},
+        {"tq_config", 1, SQLITE_DIRECTONLY, run_config},
         {"tq_config", 2, SQLITE_DIRECTONLY, run_config},
+        {"tq_query", 2, SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS, run_query},
     };
     return tq_functions_create(sql, functions, TQ_COUNT(functions));
 }

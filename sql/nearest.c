@@ -5,32 +5,34 @@
  * come upon them. SQLite calls the function and sorts as ever: of rows that it would have sorted behind the n-th, it
  * just sees none. So equal scores keep their order as well.
  *
- * A query that is more than a literal is not evaluated here: the cursor begins as a scan, and with its first row SQLite
- * calls the function, query and all. The other rows of the search are handed out behind that one, which is the first of
- * a scan in any case. All that has to be known before is that the query is the same for every row: a subquery that can
- * be prepared by itself refers to nothing outside of it, and SQLite evaluates such a one once. */
+ * A query that is more than a literal is not evaluated here: the cursor begins as a scan, and with the first row that
+ * passes WHERE SQLite calls the function, query and all. The other rows of the search are handed out behind that one,
+ * which is the first of a scan in any case. All that has to be known before is that the query is the same for every
+ * row: a subquery that can be prepared by itself refers to nothing outside of it, and SQLite evaluates such a one once.
+ *
+ * WHERE has to be answered whole, and exactly. Without parameters its text is run on the table of rows. Parameters are
+ * not to be had exactly from the text; but where WHERE is nothing but comparisons of columns with values, SQLite has
+ * given all of them to xFilter, and so they are in cursor->filter. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "sql/functions.h"
-#include "sql/recognise.h"
+#include "sql/names.h"
 #include "sql/vtab.h"
 #include "src/base/alloc.h"
 
 enum { ROWS_MAX = 10000 }; /* asked for: beyond, a scan is as good */
 
-/* A row among the first, and where a scan finds it. */
+/* A row among the first, and what a scan goes by: ids, or slots, which ascend from segment to segment and within. */
 struct place {
-    size_t segment;
-    uint32_t row;
+    uint64_t key;
     int64_t id;
 };
 
-static int by_place(const void *a, const void *b) {
+static int by_key(const void *a, const void *b) {
     const struct place *x = a, *y = b;
-    if (x->segment != y->segment) return x->segment < y->segment ? -1 : 1;
-    return (x->row > y->row) - (x->row < y->row);
+    return (x->key > y->key) - (x->key < y->key);
 }
 
 sqlite3_stmt *tq_running_statement(sqlite3 *db) {
@@ -58,11 +60,9 @@ static int hex_digit(char c) { return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10
 
 /* f32[dim] into cursor->query; false: the function itself will complain, in its own words. */
 static bool read_query(struct tq_sql_cursor *cursor, const struct tq_token *token) {
-    uint32_t dim = cursor->table->access->codec->format.dim;
+    uint32_t dim = tq_cursor_format(cursor)->dim;
     struct tq_floats floats = {0};
     size_t got = 0;
-    if (cursor->query == NULL) cursor->query = tq_alloc_array(dim, sizeof(float));
-    if (cursor->query == NULL) return false;
     bool good = false;
     if (token->kind == TQ_TOKEN_STRING) {
         good = tq_text_vector(token->text, token->size, &floats, &got) == TQ_OK && got == dim;
@@ -88,87 +88,97 @@ static double value_of(int function, const struct tq_hit *hit) {
     return function == TQ_FN_IP || function == TQ_FN_COSINE ? hit->score : hit->distance;
 }
 
-/* The first `rows` hits, and those that equal the last of them: cursor->hits[*count]. */
-static enum tq_status search(struct tq_sql_cursor *cursor, int function, size_t rows, uint64_t live, size_t *count) {
+static enum tq_status reserve_hits(struct tq_hit **hits, size_t *capacity, size_t k) {
+    if (k <= *capacity) return TQ_OK;
+    tq_free(*hits);
+    *capacity = 0;
+    *hits = tq_alloc_array(k, sizeof **hits);
+    if (*hits == NULL) return TQ_NOMEM;
+    *capacity = k;
+    return TQ_OK;
+}
+
+/* The first `rows` hits, and those that equal the last of them: (*hits)[*count], to be freed. */
+static enum tq_status search(struct tq_sql_cursor *cursor, int function, const struct tq_view *view, size_t rows,
+                             struct tq_hit **hits, size_t *count) {
     struct tq_sql *sql = cursor->table->sql;
     struct tq_search_options options = sql->options;
     struct tq_search_stats stats = {0, 0, 0, 0};
-    enum tq_metric metric = metric_of(function, cursor->table->access->codec->format.metric);
-    size_t k = rows;
+    enum tq_metric metric = metric_of(function, tq_cursor_format(cursor)->metric);
+    size_t k = rows, capacity = 0;
     if (sql->order_by == TQ_ORDER_EXACT) options = (struct tq_search_options){.confidence = TQ_EXACT, .threads = 1};
     for (;;) {
-        k = (size_t)(k + 1 < live ? k + 1 : live);
-        if (k > cursor->hit_capacity) {
-            tq_free(cursor->hits);
-            cursor->hit_capacity = 0;
-            cursor->hits = tq_alloc_array(k, sizeof *cursor->hits);
-            if (cursor->hits == NULL) return TQ_NOMEM;
-            cursor->hit_capacity = k;
-        }
-        TQ_TRY(tq_access_search(cursor->table->access, metric, cursor->query, 1, k, &options, cursor->hits, count,
-                                &stats));
+        k = (size_t)(k + 1 < view->live ? k + 1 : view->live);
+        TQ_TRY(reserve_hits(hits, &capacity, k));
+        TQ_TRY(tq_engine_search(cursor->table->engines[cursor->vector], view, metric, cursor->query, 1, k, &options,
+                                *hits, count, &stats));
         if (sql->last.cursor == cursor) {
             sql->last.searches++;
             sql->last.k = k;
             sql->last.stats = stats;
         }
         if (*count < k || *count <= rows) return TQ_OK;
-        double bar = value_of(function, &cursor->hits[rows - 1]);
-        while (*count > rows && value_of(function, &cursor->hits[*count - 1]) != bar) --*count;
-        if (*count < k || k == live) return TQ_OK;
+        double bar = value_of(function, &(*hits)[rows - 1]);
+        while (*count > rows && value_of(function, &(*hits)[*count - 1]) != bar) --*count;
+        if (*count < k || k == view->live) return TQ_OK;
         k *= 4;
     }
 }
 
-/* `but`: a row that was handed out already, or NULL. */
-static enum tq_status list_ids(struct tq_sql_cursor *cursor, const struct tq_view *view, size_t count,
-                               const int64_t *but) {
+static enum tq_status list_ids(struct tq_sql_cursor *cursor, const struct tq_hit *hits, size_t count, bool by_id) {
     enum tq_status status = TQ_OK;
-    struct place *places = tq_alloc_array(count, sizeof *places);
+    struct place *places = tq_alloc_array(tq_max_size(count, 1), sizeof *places);
     if (places == NULL) return TQ_NOMEM;
     for (size_t i = 0; i < count && status == TQ_OK; i++) {
-        struct tq_view_segment where = {0};
-        places[i] = (struct place){.id = cursor->hits[i].id};
-        status = tq_table_find(cursor->table->access->table, places[i].id, &where, &places[i].row);
-        while (status == TQ_OK && places[i].segment < view->count &&
-               view->segments[places[i].segment].segment != where.segment) {
-            places[i].segment++;
-        }
+        places[i] = (struct place){.key = (uint64_t)hits[i].id ^ UINT64_C(1) << 63, .id = hits[i].id};
+        if (by_id) continue;
+        cursor->id = hits[i].id;
+        status = tq_row_slot(cursor, cursor->vector, &places[i].key);
     }
-    if (status == TQ_OK) qsort(places, count, sizeof *places, by_place);
+    if (status == TQ_OK) qsort(places, count, sizeof *places, by_key);
     for (size_t i = 0; i < count && status == TQ_OK; i++) {
-        if (but == NULL || places[i].id != *but) status = tq_cursor_add_id(cursor, places[i].id);
+        status = tq_cursor_add_id(cursor, places[i].id);
     }
     tq_free(places);
     return status;
 }
 
-/* Rows without a vector, as many as may be asked for: NULL sorts before all numbers or behind them. */
-static enum tq_status add_nulls(struct tq_sql_cursor *cursor, uint64_t most) {
-    sqlite3_stmt *statement = NULL;
-    enum tq_status status = TQ_OK;
-    TQ_TRY(tq_sql_prepare(cursor->table, TQ_SQL_NULL_IDS, 0, &statement));
-    for (uint64_t i = 0; i < most && status == TQ_OK && sqlite3_step(statement) == SQLITE_ROW; i++) {
-        status = tq_cursor_add_id(cursor, sqlite3_column_int64(statement, 0));
+static void leave_out(struct tq_sql_cursor *cursor, int64_t id) {
+    size_t kept = 0;
+    for (size_t i = 0; i < cursor->id_count; i++) {
+        if (cursor->ids[i] != id) cursor->ids[kept++] = cursor->ids[i];
     }
-    (void)sqlite3_reset(statement);
-    return status;
+    cursor->id_count = kept;
 }
 
-static enum tq_status take(struct tq_sql_cursor *cursor, int function, uint64_t rows, const int64_t *but) {
+/* `but`: a row that was handed out already, or NULL. */
+static enum tq_status take(struct tq_sql_cursor *cursor, int function, uint64_t rows, bool by_id, const int64_t *but) {
     struct tq_sql *sql = cursor->table->sql;
-    struct tq_view view;
+    const struct tq_where *filter = &cursor->filter;
+    const struct tq_view *view = NULL;
+    struct tq_hit *hits = NULL;
     size_t count = 0;
-    TQ_TRY(tq_table_view(cursor->table->access->table, &view));
-    cursor->table->rows_seen = view.live;
+    tq_row_reset(cursor);
+    if (filter->where != NULL) {
+        TQ_TRY(tq_where_view(cursor->table, cursor->vector, filter, UINT64_MAX, &view));
+    } else {
+        TQ_TRY(tq_sql_view(cursor->table, cursor->vector, NULL, NULL, 0, &cursor->scan));
+        view = &cursor->scan.view;
+        cursor->table->rows_seen = view->live;
+    }
     if (sql->last.cursor == cursor) {
         sql->last.path = sql->order_by == TQ_ORDER_EXACT ? "recognised" : "recognised, approximate";
+        sql->last.filter = filter->where != NULL ? "bitmap" : NULL;
         sql->last.why = NULL;
     }
     cursor->source = TQ_SOURCE_IDS;
-    if (view.live > 0) TQ_TRY(search(cursor, function, (size_t)rows, view.live, &count));
-    TQ_TRY(list_ids(cursor, &view, count, but));
-    return add_nulls(cursor, rows);
+    enum tq_status status = view->live == 0 ? TQ_OK : search(cursor, function, view, (size_t)rows, &hits, &count);
+    if (status == TQ_OK) status = list_ids(cursor, hits, count, by_id);
+    tq_free(hits);
+    /* NULL sorts before all numbers or behind them. */
+    if (status == TQ_OK) status = tq_cursor_add_nulls(cursor, rows);
+    if (but != NULL) leave_out(cursor, *but);
+    return status;
 }
 
 /* ---- Queries that are known later ---- */
@@ -193,12 +203,11 @@ static bool is_only_cursor(const struct tq_sql_cursor *cursor) {
 }
 
 static bool hear(struct tq_sql_cursor *cursor, sqlite3_value *value, bool again) {
-    uint32_t dim = cursor->table->access->codec->format.dim;
+    uint32_t dim = tq_cursor_format(cursor)->dim;
     struct tq_floats floats = {0};
     const float *vector = NULL;
     size_t got = 0;
-    if (cursor->query == NULL) cursor->query = tq_alloc_array(dim, sizeof(float));
-    bool good = cursor->query != NULL && tq_value_vector(value, &floats, &vector, &got) == TQ_OK && got == dim &&
+    bool good = tq_value_vector(value, &floats, &vector, &got) == TQ_OK && got == dim &&
                 tq_vector_check_finite(vector, dim) == TQ_OK;
     if (good && again) good = memcmp(cursor->query, vector, dim * sizeof(float)) == 0;
     if (good && !again) memcpy(cursor->query, vector, dim * sizeof(float));
@@ -217,29 +226,47 @@ enum tq_status tq_nearest_settle(struct tq_sql_cursor *cursor) {
     struct tq_sql *sql = cursor->table->sql;
     struct tq_sql_waiting waiting = sql->waiting;
     int64_t first = cursor->id;
+    bool by_id = cursor->source == TQ_SOURCE_ROWS;
     sql->waiting.cursor = NULL;
-    bool sure = waiting.heard && !waiting.spoiled && cursor->source == TQ_SOURCE_SCAN;
-    if (sure) return take(cursor, waiting.function, waiting.rows, &first);
+    bool sure = !waiting.spoiled && (by_id || cursor->source == TQ_SOURCE_SCAN);
+    if (sure) return take(cursor, waiting.function, waiting.rows, by_id, &first);
     if (sql->last.cursor == cursor) sql->last.why = "the query is no vector, or not always the same one";
     return TQ_OK;
 }
 
 /* ---- The statement ---- */
 
-/* NULL: recognised. *expanded belongs to the caller either way, and `shape` points into it. */
-static const char *recognise(struct tq_sql_cursor *cursor, struct tq_recognised *shape, char **expanded) {
+/* WHERE as a filter that leaves nothing out. */
+static const char *answer_where(struct tq_sql_cursor *cursor, const struct tq_recognised *shape) {
+    struct tq_where filter;
+    if (shape->where == NULL) return NULL;
+    /* Before 3.38 IN is a loop around us, and each turn would hand out the rows of all. */
+    if (sqlite3_libversion_number() < 3038000 && tq_where_has_list(shape->where)) return "IN, with SQLite before 3.38";
+    if (shape->where_bound) {
+        bool whole = tq_where_is_plain(shape->where) && !cursor->filter.left_out && cursor->filter.where != NULL;
+        return whole ? NULL : "a parameter in WHERE that is not just compared with a column";
+    }
+    if (tq_where_from_text(shape->where, &filter) != TQ_OK) return "out of memory";
+    tq_where_clear(&cursor->filter);
+    cursor->filter = filter;
+    return NULL;
+}
+
+static const char *recognise_shape(struct tq_sql_cursor *cursor, struct tq_recognised *shape, char **expanded) {
     const struct tq_sql_table *table = cursor->table;
     sqlite3 *db = table->sql->db;
-    if (table->access->codec->format.rows == TQ_ROWS_NONE) return "rows=none keeps no vectors";
+    struct tq_names names;
     sqlite3_stmt *statement = tq_running_statement(db);
     const char *text = statement == NULL ? NULL : sqlite3_sql(statement);
     if (text == NULL) return "another statement is running on the connection";
     if (sqlite3_strglob("*[lL][iI][mM][iI][tT]*", text) == 0) {
         *expanded = sqlite3_expanded_sql(statement);
-        text = *expanded;
-        if (text == NULL) return "a long statement";
+        if (*expanded == NULL) return "a long statement";
     }
-    if (!tq_recognise(text, table->schema, table->name, table->column, shape)) return shape->why;
+    tq_names_list(table, &names);
+    if (!tq_recognise(text, *expanded, &names.table, shape)) return shape->why;
+    cursor->vector = shape->vector;
+    if (tq_cursor_format(cursor)->rows == TQ_ROWS_NONE) return "rows=none keeps no vectors";
     if (!shape->qualified && !is_meant(table)) return "the name may mean another table or a view";
     uint64_t rows = shape->limit + shape->offset;
     if (shape->limit == 0 || rows > ROWS_MAX) return "LIMIT + OFFSET is 0 or above 10000";
@@ -248,20 +275,25 @@ static const char *recognise(struct tq_sql_cursor *cursor, struct tq_recognised 
     return is_constant(db, shape) ? NULL : "the subquery refers to the row outside of it";
 }
 
-enum tq_status tq_nearest_begin(struct tq_sql_cursor *cursor, bool *taken) {
+enum tq_status tq_nearest_begin(struct tq_sql_cursor *cursor, bool by_id, bool *taken) {
     struct tq_sql *sql = cursor->table->sql;
     struct tq_recognised shape = {.later = false};
+    size_t vector = cursor->vector;
     char *expanded = NULL;
     *taken = false;
-    if (sql->waiting.cursor == cursor) sql->waiting.cursor = NULL;
     const char *why = sql->order_by == TQ_ORDER_SCAN ? "tq_config('order_by') is scan"
-                                                     : recognise(cursor, &shape, &expanded);
+                                                     : recognise_shape(cursor, &shape, &expanded);
+    if (why == NULL) why = answer_where(cursor, &shape);
     sqlite3_free(expanded);
+    tq_free(shape.where);
     uint64_t rows = shape.limit + shape.offset;
     if (sql->last.cursor == cursor) sql->last.why = why;
-    if (why != NULL) return TQ_OK;
+    if (why != NULL) {
+        cursor->vector = vector;
+        return TQ_OK;
+    }
     *taken = !shape.later;
-    if (*taken) return take(cursor, shape.function, rows, NULL);
+    if (*taken) return take(cursor, shape.function, rows, by_id, NULL);
     if (sql->last.cursor == cursor) sql->last.why = "no second row was asked for";
     sql->waiting = (struct tq_sql_waiting){
         .cursor = cursor, .function = shape.function, .argument = shape.argument, .rows = rows};

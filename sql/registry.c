@@ -1,5 +1,5 @@
 /* Connections, schemas and tables: finding, opening, counting. */
-#include "sql/registry.h"
+#include "sql/where.h"
 
 #include <string.h>
 
@@ -10,43 +10,6 @@ char *tq_sql_text(const char *text) {
     char *copy = tq_alloc(size);
     if (copy != NULL) memcpy(copy, text, size);
     return copy;
-}
-
-int tq_sql_code(enum tq_status status) {
-    switch (status) {
-    case TQ_OK: return SQLITE_OK;
-    case TQ_NOMEM: return SQLITE_NOMEM;
-    case TQ_IO: return SQLITE_IOERR;
-    case TQ_FULL: return SQLITE_FULL;
-    case TQ_CORRUPT: return SQLITE_CORRUPT_VTAB;
-    case TQ_BUSY: return SQLITE_BUSY;
-    default: return SQLITE_ERROR;
-    }
-}
-
-enum tq_status tq_sql_fail(sqlite3 *db, int rc, const char *doing) {
-    enum tq_status status = TQ_MISUSE;
-    switch (rc & 0xff) {
-    case SQLITE_NOMEM: status = TQ_NOMEM; break;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED: status = TQ_BUSY; break;
-    case SQLITE_FULL: status = TQ_FULL; break;
-    case SQLITE_IOERR: status = TQ_IO; break;
-    case SQLITE_CORRUPT: status = TQ_CORRUPT; break;
-    default: break;
-    }
-    return tq_fail(status, "%s%s%s", doing == NULL ? "" : doing, doing == NULL ? "" : ": ", sqlite3_errmsg(db));
-}
-
-enum tq_status tq_sql_execf(sqlite3 *db, const char *doing, const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    char *text = sqlite3_vmprintf(format, args);
-    va_end(args);
-    if (text == NULL) return tq_fail(TQ_NOMEM, "%s: out of memory", doing);
-    int rc = sqlite3_exec(db, text, NULL, NULL, NULL);
-    sqlite3_free(text);
-    return rc == SQLITE_OK ? TQ_OK : tq_sql_fail(db, rc, doing);
 }
 
 /* ---- The connection ---- */
@@ -154,37 +117,68 @@ struct tq_sql_table *tq_sql_table_find(struct tq_sql *sql, const char *schema, c
 
 static void table_free(struct tq_sql_table *table) {
     tq_sql_table_close(table);
+    tq_declaration_free(&table->declaration);
     tq_free(table->schema);
     tq_free(table->file);
     tq_free(table->name);
-    tq_free(table->column);
-    tq_free(table->marks);
+    tq_free(table->arguments);
     tq_free(table);
 }
 
-enum tq_status tq_sql_table_acquire(struct tq_sql *sql, const char *schema, const char *name, const char *column,
-                                    bool create, struct tq_sql_table **table) {
+/* The declaration's text, its arguments one a line. */
+static char *join(int count, const char *const *arguments) {
+    size_t size = 1;
+    for (int i = 0; i < count; i++) size += strlen(arguments[i]) + 1;
+    char *text = tq_alloc(size), *at = text;
+    if (text == NULL) return NULL;
+    for (int i = 0; i < count; i++) {
+        size_t length = strlen(arguments[i]);
+        memcpy(at, arguments[i], length);
+        at[length] = '\n';
+        at += length + 1;
+    }
+    *at = 0;
+    return text;
+}
+
+static enum tq_status table_make(struct tq_sql *sql, const char *schema, const char *name, int count,
+                                 const char *const *arguments, struct tq_sql_table **table) {
+    struct tq_sql_table *t = tq_alloc_zero(sizeof *t);
+    if (t == NULL) return TQ_NOMEM;
+    t->sql = sql;
+    t->rows_seen = 1000000;
+    t->schema = tq_sql_text(schema);
+    t->file = tq_sql_text(tq_sql_file(sql->db, schema));
+    t->name = tq_sql_text(name);
+    t->arguments = join(count, arguments);
+    enum tq_status status = tq_declaration_read(count, arguments, &t->declaration);
+    if (t->schema == NULL || t->file == NULL || t->name == NULL || t->arguments == NULL) status = TQ_NOMEM;
+    if (status != TQ_OK) {
+        table_free(t);
+        return status;
+    }
+    t->next = sql->tables;
+    sql->tables = t;
+    *table = t;
+    return TQ_OK;
+}
+
+/* Whether a table is the one that is meant: another connection may have dropped it and made another of its name. */
+static bool is_declared(const struct tq_sql_table *table, int count, const char *const *arguments) {
+    char *text = join(count, arguments);
+    bool same = text != NULL && strcmp(text, table->arguments) == 0;
+    tq_free(text);
+    return same;
+}
+
+enum tq_status tq_sql_table_acquire(struct tq_sql *sql, const char *schema, const char *name, int count,
+                                    const char *const *arguments, bool create, struct tq_sql_table **table) {
     struct tq_sql_table *t = tq_sql_table_find(sql, schema, name);
-    if (create && t != NULL) {
+    if (t != NULL && (create || !is_declared(t, count, arguments))) {
         t->gone = true;
         t = NULL;
     }
-    if (t == NULL) {
-        t = tq_alloc_zero(sizeof *t);
-        if (t == NULL) return TQ_NOMEM;
-        t->sql = sql;
-        t->schema = tq_sql_text(schema);
-        t->file = tq_sql_text(tq_sql_file(sql->db, schema));
-        t->name = tq_sql_text(name);
-        t->column = tq_sql_text(column);
-        t->rows_seen = 1000000;
-        if (t->schema == NULL || t->file == NULL || t->name == NULL || t->column == NULL) {
-            table_free(t);
-            return TQ_NOMEM;
-        }
-        t->next = sql->tables;
-        sql->tables = t;
-    }
+    if (t == NULL) TQ_TRY(table_make(sql, schema, name, count, arguments, &t));
     t->refs++;
     *table = t;
     return TQ_OK;
@@ -198,45 +192,201 @@ void tq_sql_table_release(struct tq_sql_table *table) {
     table_free(table);
 }
 
+/* ---- Opening and closing ---- */
+
+static enum tq_status open_parts(struct tq_sql_table *table) {
+    size_t vectors = table->declaration.vectors;
+    table->engines = tq_alloc_zero(vectors * sizeof *table->engines);
+    if (table->engines == NULL) return TQ_NOMEM;
+    for (size_t v = 0; v < vectors; v++) {
+        struct tq_sql_part *part = NULL;
+        TQ_TRY(tq_sql_part(table, v, &part));
+        TQ_TRY(tq_engine_open(tq_table_format(part->table), NULL, &table->engines[v]));
+    }
+    return TQ_OK;
+}
+
 enum tq_status tq_sql_table_open(struct tq_sql_table *table) {
-    if (table->access != NULL) return TQ_OK;
+    if (table->engines != NULL) return TQ_OK;
     if (table->place == NULL) TQ_TRY(place_acquire(table->sql, table->schema, false, &table->place));
-    enum tq_status status = tq_access_open(table->place->conn, table->place->env, table->name, NULL, &table->access);
+    enum tq_status status = open_parts(table);
     if (status != TQ_OK) tq_sql_table_close(table);
     return status;
 }
 
 void tq_sql_table_close(struct tq_sql_table *table) {
-    for (size_t i = 0; i < TQ_SQL_STATEMENTS; i++) {
-        (void)sqlite3_finalize(table->statements[i]);
-        table->statements[i] = NULL;
+    tq_where_forget(table);
+    tq_writer_free(table->writer);
+    table->writer = NULL;
+    tq_sql_statements_close(table);
+    tq_sql_parts_close(table);
+    for (size_t v = 0; table->engines != NULL && v < table->declaration.vectors; v++) {
+        tq_engine_close(table->engines[v]);
     }
-    tq_access_close(table->access);
-    table->access = NULL;
+    tq_free(table->engines);
+    table->engines = NULL;
     place_release(table->sql, table->place);
     table->place = NULL;
     table->changes++;
 }
 
+/* ---- CREATE, DROP, RENAME ---- */
+
 /* Tables that the C library made in this file may be taken over, if they are what was asked for. */
-static enum tq_status check_same(struct tq_sql_table *table, const struct tq_format *format) {
-    TQ_TRY(tq_sql_table_open(table));
-    const struct tq_format *there = &table->access->codec->format;
-    bool same = there->dim == format->dim && there->bits == format->bits && there->qjl == format->qjl &&
-                there->metric == format->metric && there->rows == format->rows && there->seed == format->seed;
-    if (same) return TQ_OK;
-    return tq_fail(TQ_EXISTS, "an index \"%s\" is there already, with other options: dim %u, bits %u, metric %d",
-                   table->name, there->dim, there->bits, (int)there->metric);
+static enum tq_status adopt(struct tq_sql_table *table, const struct tq_format *format) {
+    struct tq_table *first = NULL;
+    const struct tq_declaration *d = &table->declaration;
+    TQ_TRY(tq_table_open(table->place->conn, table->place->env, table->name, &first));
+    struct tq_format there = *tq_table_format(first);
+    tq_table_close(first);
+    bool same = there.dim == format->dim && there.bits == format->bits && there.qjl == format->qjl &&
+                there.metric == format->metric && there.rows == format->rows && there.seed == format->seed;
+    if (!same) {
+        return tq_fail(TQ_EXISTS, "an index \"%s\" is there already, with other options: dim %u, bits %u, metric %d",
+                       table->name, there.dim, there.bits, (int)there.metric);
+    }
+    if (d->vectors == 1 && d->partitions == 0 && d->key < 0) return TQ_OK;
+    return tq_fail(TQ_EXISTS,
+                   "an index \"%s\" is there already; it can become a table with one vector column and "
+                   "metadata, without partitions and text keys",
+                   table->name);
 }
 
-enum tq_status tq_sql_table_create(struct tq_sql_table *table, const struct tq_format *format) {
-    bool exists = false;
-    if (table->place == NULL) TQ_TRY(place_acquire(table->sql, table->schema, true, &table->place));
+static enum tq_status add_columns(struct tq_sql_table *table) {
+    for (size_t i = 0; i < table->declaration.count; i++) {
+        const struct tq_sql_column *column = &table->declaration.columns[i];
+        if (column->kind != TQ_COLUMN_METADATA) continue;
+        TQ_TRY(tq_sql_execf(table->sql->db, "adding a column", "ALTER TABLE \"%w\".\"%w_rows\" ADD COLUMN %s %s",
+                            table->schema, table->name, column->stored, column->affinity));
+    }
+    return TQ_OK;
+}
+
+/* Indexes end in the slots, so that a filter reads nothing else. */
+static enum tq_status create_indexes(struct tq_sql_table *table, int64_t number) {
+    const struct tq_declaration *d = &table->declaration;
+    sqlite3 *db = table->sql->db;
+    char slots[TQ_STORED_MAX * 20] = "slot";
+    for (size_t v = 1; v < d->vectors; v++) {
+        size_t used = strlen(slots);
+        sqlite3_snprintf((int)(sizeof slots - used), slots + used, ", slot%d", (int)v);
+        TQ_TRY(tq_sql_execf(db, "creating an index",
+                            "CREATE INDEX \"%w\".tqlite_%lld_null%d ON \"%w_rows\"(id) WHERE slot%d IS NULL",
+                            table->schema, (long long)number, (int)v, table->name, (int)v));
+    }
+    for (size_t i = 0; i < d->count; i++) {
+        const struct tq_sql_column *column = &d->columns[i];
+        if (!column->indexed && column->kind != TQ_COLUMN_PARTITION) continue;
+        TQ_TRY(tq_sql_execf(db, "creating an index", "CREATE INDEX \"%w\".tqlite_%lld_%s ON \"%w_rows\"(%s, %s)",
+                            table->schema, (long long)number, column->stored, table->name, column->stored, slots));
+    }
+    return TQ_OK;
+}
+
+/* "a0 TEXT, a1": the columns of a kind with their types. */
+static char *list_columns(const struct tq_declaration *d, enum tq_column_kind kind, bool types) {
+    sqlite3_str *out = sqlite3_str_new(NULL);
+    for (size_t i = 0; i < d->count; i++) {
+        const struct tq_sql_column *column = &d->columns[i];
+        if (column->kind != kind) continue;
+        bool typed = types && strcmp(column->affinity, "BLOB") != 0; /* BLOB is that of no type */
+        sqlite3_str_appendf(out, "%s%s%s%s", sqlite3_str_length(out) > 0 ? ", " : "", column->stored, typed ? " " : "",
+                            typed ? column->affinity : "");
+    }
+    return sqlite3_str_finish(out);
+}
+
+static enum tq_status create_tables_beside(struct tq_sql_table *table, int64_t number) {
+    const struct tq_declaration *d = &table->declaration;
+    char *apart = list_columns(d, TQ_COLUMN_APART, true), *partition = list_columns(d, TQ_COLUMN_PARTITION, true);
+    char *values = list_columns(d, TQ_COLUMN_PARTITION, false);
+    enum tq_status status = TQ_OK;
+    if (d->apart > 0) {
+        status = tq_sql_execf(table->sql->db, "creating the table of columns apart",
+                              "CREATE TABLE \"%w\".\"%w_aux\"(id INTEGER PRIMARY KEY, %s)", table->schema, table->name,
+                              apart);
+    }
+    if (d->partitions > 0 && status == TQ_OK) {
+        status = tq_sql_execf(table->sql->db, "creating the table of partitions",
+                              "CREATE TABLE \"%w\".\"%w_parts\"(part INTEGER PRIMARY KEY, %s);"
+                              "CREATE INDEX \"%w\".tqlite_%lld_part ON \"%w_parts\"(%s)",
+                              table->schema, table->name, partition, table->schema, (long long)number, table->name,
+                              values);
+    }
+    sqlite3_free(apart);
+    sqlite3_free(partition);
+    sqlite3_free(values);
+    return status;
+}
+
+/* Somebody else's table of a name that is needed. */
+static enum tq_status check_free(const struct tq_sql_table *table) {
+    const char *n = table->name;
+    sqlite3 *db = table->sql->db;
+    sqlite3_stmt *statement = NULL;
+    char *text = sqlite3_mprintf(
+        "SELECT name FROM \"%w\".sqlite_master WHERE name COLLATE NOCASE IN ('%q_rows', '%q_log',"
+        " '%q_seg', '%q_gc', '%q_aux', '%q_parts') LIMIT 1",
+        table->schema, n, n, n, n, n, n);
+    int rc = text == NULL ? SQLITE_NOMEM : sqlite3_prepare_v2(db, text, -1, &statement, NULL);
+    sqlite3_free(text);
+    if (rc == SQLITE_OK) rc = sqlite3_step(statement);
+    enum tq_status status = TQ_OK;
+    if (rc == SQLITE_ROW) {
+        status = tq_fail(TQ_EXISTS, "a table \"%s\" is there already, and a table \"%s\" needs that name",
+                         (const char *)sqlite3_column_text(statement, 0), n);
+    } else if (rc != SQLITE_DONE) {
+        status = tq_sql_fail(db, rc, "looking for tables in the way");
+    }
+    (void)sqlite3_finalize(statement);
+    return status;
+}
+
+static enum tq_status create_parts(struct tq_sql_table *table) {
+    const struct tq_declaration *d = &table->declaration;
     struct tq_conn *conn = table->place->conn;
+    struct tq_format format;
+    bool exists = false;
+    TQ_TRY(tq_format_init(&format, &tq_declaration_vector(d, 0)->options));
     TQ_TRY(tq_table_exists(conn, table->name, &exists));
-    TQ_TRY(exists ? check_same(table, format) : tq_table_create(conn, table->place->env, table->name, format));
-    return tq_sql_execf(table->sql->db, "creating the table of NULLs",
-                        "CREATE TABLE \"%w\".\"%w_nulls\"(id INTEGER PRIMARY KEY)", table->schema, table->name);
+    if (exists) {
+        TQ_TRY(adopt(table, &format));
+        return add_columns(table);
+    }
+    TQ_TRY(check_free(table));
+    char *more = tq_declaration_more_columns(d);
+    if (more == NULL) return TQ_NOMEM;
+    enum tq_status status = tq_table_create(conn, table->place->env, table->name, &format, more);
+    sqlite3_free(more);
+    for (size_t v = 1; v < d->vectors && status == TQ_OK; v++) {
+        status = tq_format_init(&format, &tq_declaration_vector(d, v)->options);
+        if (status == TQ_OK) {
+            status = tq_table_add_part(conn, table->place->env, table->name, (uint32_t)v, &format);
+        }
+    }
+    return status;
+}
+
+enum tq_status tq_sql_table_create(struct tq_sql_table *table) {
+    struct tq_format format;
+    for (size_t v = 0; v < table->declaration.vectors; v++) { /* before anything is made */
+        TQ_TRY(tq_format_init(&format, &tq_declaration_vector(&table->declaration, v)->options));
+    }
+    if (table->place == NULL) TQ_TRY(place_acquire(table->sql, table->schema, true, &table->place));
+    int64_t number = 0; /* indexes are named by it, because RENAME leaves their names as they are */
+    TQ_TRY(create_parts(table));
+    TQ_TRY(tq_sql_once(table, "SELECT number FROM \"%w\".\"%w_state\" ORDER BY part LIMIT 1", 0, NULL, &number));
+    TQ_TRY(create_tables_beside(table, number));
+    return create_indexes(table, number);
+}
+
+static const char *const shadows[] = {"rows", "log", "seg", "gc", "state", "aux", "parts"};
+
+bool tq_sql_is_shadow(const char *suffix) {
+    for (size_t i = 0; i < TQ_COUNT(shadows); i++) {
+        if (sqlite3_stricmp(suffix, shadows[i]) == 0) return true;
+    }
+    return false;
 }
 
 enum tq_status tq_sql_table_drop(struct tq_sql_table *table) {
@@ -246,19 +396,26 @@ enum tq_status tq_sql_table_drop(struct tq_sql_table *table) {
     enum tq_status status = tq_table_drop(conn, table->name);
     tq_conn_close(conn);
     if (status != TQ_OK && status != TQ_NOT_FOUND) return status; /* a table without tables can be dropped, too */
-    return tq_sql_execf(table->sql->db, "dropping the table of NULLs", "DROP TABLE IF EXISTS \"%w\".\"%w_nulls\"",
-                        table->schema, table->name);
+    return tq_sql_execf(table->sql->db, "dropping the tables beside",
+                        "DROP TABLE IF EXISTS \"%w\".\"%w_aux\"; DROP TABLE IF EXISTS \"%w\".\"%w_parts\"",
+                        table->schema, table->name, table->schema, table->name);
 }
 
 enum tq_status tq_sql_table_rename(struct tq_sql_table *table, const char *name) {
-    static const char *const suffixes[] = {"rows", "log", "seg", "gc", "state", "nulls"};
+    const struct tq_declaration *d = &table->declaration;
+    enum tq_status status = TQ_OK;
     char *copy = tq_sql_text(name);
     if (copy == NULL) return TQ_NOMEM;
-    enum tq_status status = table->access != NULL ? tq_table_sync(table->access->table) : TQ_OK;
+    for (size_t i = 0; i < table->part_capacity && status == TQ_OK; i++) {
+        if (table->parts[i] != NULL && table->parts[i]->used) status = tq_table_sync(table->parts[i]->table);
+    }
     if (status == TQ_OK) tq_sql_table_close(table);
-    for (size_t i = 0; i < TQ_COUNT(suffixes) && status == TQ_OK; i++) {
+    for (size_t i = 0; i < TQ_COUNT(shadows) && status == TQ_OK; i++) {
+        bool absent = (strcmp(shadows[i], "aux") == 0 && d->apart == 0) ||
+                      (strcmp(shadows[i], "parts") == 0 && d->partitions == 0);
+        if (absent) continue;
         status = tq_sql_execf(table->sql->db, "renaming", "ALTER TABLE \"%w\".\"%w_%s\" RENAME TO \"%w_%s\"",
-                              table->schema, table->name, suffixes[i], name, suffixes[i]);
+                              table->schema, table->name, shadows[i], name, shadows[i]);
     }
     if (status != TQ_OK) {
         tq_free(copy);
@@ -267,48 +424,4 @@ enum tq_status tq_sql_table_rename(struct tq_sql_table *table, const char *name)
     tq_free(table->name);
     table->name = copy;
     return TQ_OK;
-}
-
-/* ---- Statements on the tables ---- */
-
-/* Rows that have a vector win: the C library, which knows no NULLs, may have given a NULL row's id one. */
-static const char *const statement_text[TQ_SQL_STATEMENTS] = {
-    [TQ_SQL_ID_MAX] = "SELECT max(0, ifnull((SELECT max(id) FROM \"%w\".\"%w_rows\"), 0),"
-                      " ifnull((SELECT max(id) FROM \"%w\".\"%w_nulls\"), 0))",
-    [TQ_SQL_ROW_HAS] = "SELECT 1 FROM \"%w\".\"%w_rows\" WHERE id = ?1",
-    [TQ_SQL_NULL_HAS] = "SELECT 1 FROM \"%w\".\"%w_nulls\" WHERE id = ?1",
-    [TQ_SQL_NULL_ADD] = "INSERT INTO \"%w\".\"%w_nulls\" VALUES (?1)",
-    [TQ_SQL_NULL_DELETE] = "DELETE FROM \"%w\".\"%w_nulls\" WHERE id = ?1",
-    [TQ_SQL_NULL_IDS] = "SELECT id FROM \"%w\".\"%w_nulls\" AS n WHERE NOT EXISTS"
-                        " (SELECT 1 FROM \"%w\".\"%w_rows\" AS r WHERE r.id = n.id) ORDER BY id",
-};
-
-static enum tq_status prepare(struct tq_sql_table *table, enum tq_sql_statement which) {
-    const char *s = table->schema, *n = table->name;
-    char *text = sqlite3_mprintf(statement_text[which], s, n, s, n);
-    if (text == NULL) return tq_fail(TQ_NOMEM, "out of memory for a statement on \"%s\"", n);
-    int rc = sqlite3_prepare_v3(table->sql->db, text, -1, SQLITE_PREPARE_PERSISTENT, &table->statements[which], NULL);
-    sqlite3_free(text);
-    return rc == SQLITE_OK ? TQ_OK : tq_sql_fail(table->sql->db, rc, "preparing");
-}
-
-enum tq_status tq_sql_prepare(struct tq_sql_table *table, enum tq_sql_statement which, int64_t id,
-                              sqlite3_stmt **statement) {
-    if (table->statements[which] == NULL) TQ_TRY(prepare(table, which));
-    *statement = table->statements[which];
-    if (sqlite3_bind_parameter_count(*statement) > 0) (void)sqlite3_bind_int64(*statement, 1, id);
-    return TQ_OK;
-}
-
-enum tq_status tq_sql_step(struct tq_sql_table *table, enum tq_sql_statement which, int64_t id, bool *found,
-                           int64_t *value) {
-    sqlite3_stmt *statement = NULL;
-    TQ_TRY(tq_sql_prepare(table, which, id, &statement));
-    int rc = sqlite3_step(statement);
-    if (found != NULL) *found = rc == SQLITE_ROW;
-    if (value != NULL && rc == SQLITE_ROW) *value = sqlite3_column_int64(statement, 0);
-    enum tq_status status = TQ_OK;
-    if (rc != SQLITE_ROW && rc != SQLITE_DONE) status = tq_sql_fail(table->sql->db, rc, "reading or writing rows");
-    (void)sqlite3_reset(statement);
-    return status;
 }

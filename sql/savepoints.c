@@ -1,12 +1,21 @@
-/* Transactions. Rows are in tables, so that SQLite itself undoes them; here the index learns of it.
+/* Transactions. Rows are in tables, so that SQLite itself undoes them; here the parts learn of it.
  *
- * Two sqlite3_vtab objects may stand for one table within a transaction, and both are told of everything: each of these
- * may be called twice in a row. */
+ * Two sqlite3_vtab objects may stand for one table within a transaction, and both are told of everything: each of
+ * these may be called twice in a row. */
 #include "sql/vtab.h"
 
 #include "src/base/alloc.h"
 
 static struct tq_sql_table *table_of(sqlite3_vtab *vtab) { return ((struct tq_vtab *)vtab)->table; }
+
+/* The first part at or after *number that the transaction has written to, or NULL. */
+static struct tq_sql_part *next_used(const struct tq_sql_table *table, size_t *number) {
+    for (; *number < table->part_capacity; ++*number) {
+        struct tq_sql_part *part = table->parts[*number];
+        if (part != NULL && part->used) return part;
+    }
+    return NULL;
+}
 
 int tq_vtab_begin(sqlite3_vtab *vtab) {
     enum tq_status status = tq_sql_table_open(table_of(vtab));
@@ -15,90 +24,117 @@ int tq_vtab_begin(sqlite3_vtab *vtab) {
 
 int tq_vtab_sync(sqlite3_vtab *vtab) {
     struct tq_sql_table *table = table_of(vtab);
-    if (table->access == NULL) return SQLITE_OK;
+    struct tq_sql_part *part = NULL;
+    size_t number = 0;
+    if (next_used(table, &number) == NULL) return SQLITE_OK;
     sqlite3_int64 last = sqlite3_last_insert_rowid(table->sql->db);
     enum tq_status status = tq_cursors_detach(table);
-    if (status == TQ_OK) status = tq_table_sync(table->access->table);
+    for (; status == TQ_OK && (part = next_used(table, &number)) != NULL; number++) {
+        status = tq_table_sync(part->table);
+    }
     sqlite3_set_last_insert_rowid(table->sql->db, last);
     return status == TQ_OK ? SQLITE_OK : tq_vtab_fail(vtab, status);
 }
 
 static void ended(struct tq_sql_table *table) {
-    table->mark_count = 0;
+    for (size_t i = 0; i < table->part_capacity; i++) {
+        struct tq_sql_part *part = table->parts[i];
+        if (part == NULL) continue;
+        part->used = false;
+        part->mark_count = 0;
+    }
     table->changes++;
 }
 
 int tq_vtab_commit(sqlite3_vtab *vtab) {
     struct tq_sql_table *table = table_of(vtab);
-    if (table->access != NULL) tq_table_committed(table->access->table);
+    struct tq_sql_part *part = NULL;
+    for (size_t number = 0; (part = next_used(table, &number)) != NULL; number++) tq_table_committed(part->table);
     ended(table);
     return SQLITE_OK;
 }
 
-/* What a scan had still to read may be gone with the transaction, and asking is not possible here: it ends with an
- * error, not with fewer rows. */
+/* What a scan had still to read may be gone with the transaction, and asking is not possible here, where SQL would
+ * take a lock that nobody gives back: the scan ends with an error, not with fewer rows. A statement on the table of
+ * rows knows for itself. */
 int tq_vtab_rollback(sqlite3_vtab *vtab) {
     struct tq_sql_table *table = table_of(vtab);
+    struct tq_sql_part *part = NULL;
     for (struct tq_sql_cursor *c = table->cursors; c != NULL; c = c->next) {
         if (c->source == TQ_SOURCE_SCAN && !c->eof) c->source = TQ_SOURCE_LOST;
     }
-    if (table->access != NULL) tq_table_rolled_back(table->access->table);
+    for (size_t number = 0; (part = next_used(table, &number)) != NULL; number++) tq_table_rolled_back(part->table);
+    for (size_t number = table->declaration.vectors; number < table->part_capacity; number++) {
+        tq_sql_part_close(table, number); /* it may have been made by the transaction */
+    }
     ended(table);
     return SQLITE_OK;
 }
 
 /* ---- Savepoints ---- */
 
-static struct tq_sql_mark *find(struct tq_sql_table *table, int savepoint) {
-    for (size_t i = 0; i < table->mark_count; i++) {
-        if (table->marks[i].savepoint == savepoint) return &table->marks[i];
+/* Those from this one on are gone. */
+static void forget(struct tq_sql_part *part, int savepoint) {
+    size_t kept = 0;
+    for (size_t i = 0; i < part->mark_count; i++) {
+        if (part->marks[i].savepoint < savepoint) part->marks[kept++] = part->marks[i];
     }
-    return NULL;
+    part->mark_count = kept;
+}
+
+/* A savepoint that a part has no mark of was opened before its first write: nothing in it is older. */
+static uint64_t mark_of(const struct tq_sql_part *part, int savepoint) {
+    for (size_t i = 0; i < part->mark_count; i++) {
+        if (part->marks[i].savepoint == savepoint) return part->marks[i].mark;
+    }
+    return 0;
+}
+
+static enum tq_status add_mark(struct tq_sql_part *part, int savepoint) {
+    forget(part, savepoint);
+    if (part->mark_count == part->mark_capacity) {
+        size_t capacity = part->mark_capacity * 2 + 8;
+        struct tq_sql_mark *grown = tq_realloc(part->marks, part->mark_capacity * sizeof *grown,
+                                               capacity * sizeof *grown);
+        if (grown == NULL) return TQ_NOMEM;
+        part->marks = grown;
+        part->mark_capacity = capacity;
+    }
+    part->marks[part->mark_count++] = (struct tq_sql_mark){.savepoint = savepoint, .mark = tq_table_mark(part->table)};
+    return TQ_OK;
 }
 
 int tq_vtab_savepoint(sqlite3_vtab *vtab, int savepoint) {
     struct tq_sql_table *table = table_of(vtab);
-    uint64_t mark = table->access != NULL ? tq_table_mark(table->access->table) : 0;
-    struct tq_sql_mark *there = find(table, savepoint);
-    if (there != NULL) {
-        there->mark = mark;
-        return SQLITE_OK;
+    struct tq_sql_part *part = NULL;
+    for (size_t number = 0; (part = next_used(table, &number)) != NULL; number++) {
+        if (add_mark(part, savepoint) != TQ_OK) return SQLITE_NOMEM;
     }
-    if (table->mark_count == table->mark_capacity) {
-        size_t capacity = table->mark_capacity * 2 + 8;
-        struct tq_sql_mark *grown = tq_realloc(table->marks, table->mark_capacity * sizeof *grown,
-                                               capacity * sizeof *grown);
-        if (grown == NULL) return SQLITE_NOMEM;
-        table->marks = grown;
-        table->mark_capacity = capacity;
-    }
-    table->marks[table->mark_count++] = (struct tq_sql_mark){.savepoint = savepoint, .mark = mark};
     return SQLITE_OK;
-}
-
-/* Savepoints from this one on are gone. */
-static void forget(struct tq_sql_table *table, int savepoint) {
-    size_t kept = 0;
-    for (size_t i = 0; i < table->mark_count; i++) {
-        if (table->marks[i].savepoint < savepoint) table->marks[kept++] = table->marks[i];
-    }
-    table->mark_count = kept;
 }
 
 int tq_vtab_release(sqlite3_vtab *vtab, int savepoint) {
-    forget(table_of(vtab), savepoint);
+    struct tq_sql_table *table = table_of(vtab);
+    struct tq_sql_part *part = NULL;
+    for (size_t number = 0; (part = next_used(table, &number)) != NULL; number++) forget(part, savepoint);
     return SQLITE_OK;
 }
 
-/* A savepoint that we were not told of was opened before our first write: nothing of ours is older. */
+/* A part that has nothing older than the savepoint is let go of: it may have been made since, and what is there is
+ * read again when it is needed, under the name that the table then has. */
 int tq_vtab_rollback_to(sqlite3_vtab *vtab, int savepoint) {
     struct tq_sql_table *table = table_of(vtab);
-    const struct tq_sql_mark *there = find(table, savepoint);
-    uint64_t mark = there != NULL ? there->mark : 0;
     enum tq_status status = tq_cursors_detach(table);
-    forget(table, savepoint + 1);
-    if (table->access != NULL) {
-        enum tq_status undone = tq_table_undo(table->access->table, mark);
+    for (size_t number = 0; number < table->part_capacity; number++) {
+        struct tq_sql_part *part = table->parts[number];
+        if (part == NULL || (!part->used && number < table->declaration.vectors)) continue;
+        uint64_t mark = mark_of(part, savepoint);
+        if (mark == 0) {
+            tq_sql_part_close(table, number);
+            continue;
+        }
+        enum tq_status undone = tq_table_undo(part->table, mark);
+        forget(part, savepoint + 1);
         if (status == TQ_OK) status = undone;
     }
     table->changes++;

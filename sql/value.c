@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "sql/options.h"
 #include "src/base/alloc.h"
 
 static enum tq_status reserve(struct tq_floats *floats, size_t count) {
@@ -12,6 +13,12 @@ static enum tq_status reserve(struct tq_floats *floats, size_t count) {
     if (grown == NULL) return TQ_NOMEM;
     floats->data = grown;
     floats->capacity = capacity;
+    return TQ_OK;
+}
+
+enum tq_status tq_floats_copy(struct tq_floats *floats, const float *vector, size_t dim) {
+    TQ_TRY(reserve(floats, dim));
+    memcpy(floats->data, vector, dim * sizeof *vector);
     return TQ_OK;
 }
 
@@ -154,12 +161,20 @@ enum tq_status tq_bytes_vector(const void *bytes, size_t size, struct tq_floats 
     return TQ_OK;
 }
 
-enum tq_status tq_value_vector(sqlite3_value *value, struct tq_floats *floats, const float **vector, size_t *dim) {
+const char *tq_value_type_name(sqlite3_value *value) {
     static const char *const names[] = {"?", "INTEGER", "REAL", "TEXT", "BLOB", "NULL"};
+    int type = sqlite3_value_type(value);
+    return names[type >= 1 && type <= 5 ? type : 0];
+}
+
+enum tq_status tq_value_vector(sqlite3_value *value, struct tq_floats *floats, const float **vector, size_t *dim) {
     int type = sqlite3_value_type(value);
     if (type == SQLITE_BLOB) {
         const void *bytes = sqlite3_value_blob(value);
-        return tq_bytes_vector(bytes, (size_t)sqlite3_value_bytes(value), floats, vector, dim);
+        const char *text = NULL;
+        size_t size = (size_t)sqlite3_value_bytes(value), text_size = 0;
+        (void)tq_options_unwrap(bytes, size, &bytes, &size, &text, &text_size);
+        return tq_bytes_vector(bytes, size, floats, vector, dim);
     }
     if (type == SQLITE_TEXT) {
         const char *text = (const char *)sqlite3_value_text(value);
@@ -168,8 +183,7 @@ enum tq_status tq_value_vector(sqlite3_value *value, struct tq_floats *floats, c
         *vector = floats->data;
         return TQ_OK;
     }
-    return tq_fail(TQ_MISUSE, "a vector is a float32 blob or a JSON array, not %s",
-                   names[type >= 1 && type <= 5 ? type : 0]);
+    return tq_fail(TQ_MISUSE, "a vector is a float32 blob or a JSON array, not %s", tq_value_type_name(value));
 }
 
 void tq_value_describe(sqlite3_value *value, size_t dim, char text[64]) {

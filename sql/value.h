@@ -10,6 +10,9 @@ struct tq_floats {
     size_t capacity;
 };
 
+/* A vector from elsewhere into that memory. */
+enum tq_status tq_floats_copy(struct tq_floats *floats, const float *vector, size_t dim);
+
 /* The vector a value stands for: f32[*dim], dim >= 1, borrowed from the value or from `floats` until either changes.
  * A blob is taken as it is, its elements unchecked; JSON is a flat array of finite numbers. TQ_MISUSE says what is
  * wrong: NULL, a number, a length that is no multiple of 4, the place in the JSON. */
@@ -19,6 +22,9 @@ enum tq_status tq_value_vector(sqlite3_value *value, struct tq_floats *floats, c
 enum tq_status tq_text_vector(const char *text, size_t size, struct tq_floats *floats, size_t *dim);
 enum tq_status tq_bytes_vector(const void *bytes, size_t size, struct tq_floats *floats, const float **vector,
                                size_t *dim);
+
+/* "INTEGER" and so on: for messages. */
+const char *tq_value_type_name(sqlite3_value *value);
 
 /* "the value has 99 (396 bytes)", and so on: for messages. `text` has room for 64 bytes. */
 void tq_value_describe(sqlite3_value *value, size_t dim, char text[64]);

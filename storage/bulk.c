@@ -45,7 +45,7 @@ enum tq_status tq_bulk_start(struct tq_table *table) {
     struct tq_transaction *txn = &table->txn;
     struct tq_catalog_look look;
     TQ_TRY(tq_txn_env(table));
-    TQ_TRY(tq_catalog_look(table->catalog, &look));
+    TQ_TRY(tq_catalog_look(table->catalog, table->part, &look));
     TQ_TRY(tq_table_recount(table));
     /* A log that has grown beyond a segment, because the folder could not be written: flush it by itself. */
     if (table->log_puts >= table->rows_max) return tq_table_flush(table, table->rows_max);
@@ -53,7 +53,7 @@ enum tq_status tq_bulk_start(struct tq_table *table) {
     uint64_t slot_first = look.any_put ? look.slot_first : table->next;
     TQ_TRY(bulk_open(table, slot_first));
     enum tq_status status = look.any_put ? take_log(table) : TQ_OK;
-    if (status == TQ_OK) status = tq_catalog_log_trim(table->catalog, slot_first, table->next);
+    if (status == TQ_OK) status = tq_catalog_log_trim(table->catalog, table->part, slot_first, table->next);
     if (status != TQ_OK) {
         tq_bulk_drop(table);
         txn->leftovers = true;

@@ -1,4 +1,4 @@
-/* Making, finding, opening and dropping the tables of an index. */
+/* Making, finding, opening and dropping the tables of an index, and its parts. */
 #include <stdio.h>
 #include <string.h>
 
@@ -14,11 +14,9 @@ static enum tq_status check_name(const char *name) {
     return tq_fail(TQ_MISUSE, "an index name has %zu bytes; it must have 1 to %d", size, NAME_BYTES_MAX);
 }
 
-static enum tq_status table_exists(struct tq_conn *conn, const char *name, const char *suffix, bool *exists) {
+/* Whether a statement has a row; it is freed. */
+static enum tq_status any_row(struct tq_conn *conn, const char *name, char *sql, bool *any) {
     const sqlite3_api_routines *sqlite3_api = conn->api;
-    char *sql = sqlite3_mprintf("SELECT 1 FROM \"%w\".sqlite_master WHERE type = 'table'"
-                                " AND name = '%q%q' COLLATE NOCASE",
-                                conn->schema, name, suffix);
     if (sql == NULL) return tq_fail(TQ_NOMEM, "out of memory for a statement on \"%s\"", name);
     sqlite3_stmt *stmt = NULL;
     int rc = sqlite3_prepare_v2(conn->db, sql, -1, &stmt, NULL);
@@ -27,8 +25,16 @@ static enum tq_status table_exists(struct tq_conn *conn, const char *name, const
     enum tq_status status = TQ_OK;
     if (rc != SQLITE_ROW && rc != SQLITE_DONE) status = tq_conn_fail(conn, rc, "looking for index", name);
     (void)sqlite3_finalize(stmt);
-    *exists = rc == SQLITE_ROW;
+    *any = rc == SQLITE_ROW;
     return status;
+}
+
+static enum tq_status table_exists(struct tq_conn *conn, const char *name, const char *suffix, bool *exists) {
+    const sqlite3_api_routines *sqlite3_api = conn->api;
+    char *sql = sqlite3_mprintf("SELECT 1 FROM \"%w\".sqlite_master WHERE type = 'table'"
+                                " AND name = '%q%q' COLLATE NOCASE",
+                                conn->schema, name, suffix);
+    return any_row(conn, name, sql, exists);
 }
 
 enum tq_status tq_catalog_exists(struct tq_conn *conn, const char *name, bool *exists) {
@@ -36,46 +42,68 @@ enum tq_status tq_catalog_exists(struct tq_conn *conn, const char *name, bool *e
     return table_exists(conn, name, "_state", exists);
 }
 
-static enum tq_status create_tables(struct tq_conn *conn, const char *name) {
+static enum tq_status must_exist(struct tq_conn *conn, const char *name) {
+    bool exists = false;
+    TQ_TRY(tq_catalog_exists(conn, name, &exists));
+    return exists ? TQ_OK : tq_fail(TQ_NOT_FOUND, "there is no index \"%s\"", name);
+}
+
+enum tq_status tq_catalog_create(struct tq_conn *conn, const char *name, const char *more_columns) {
     const char *s = conn->schema;
+    bool exists = false;
+    TQ_TRY(tq_catalog_exists(conn, name, &exists));
+    if (exists) return tq_fail(TQ_EXISTS, "index \"%s\" exists already", name);
     return tq_conn_execf(
         conn, name,
-        "CREATE TABLE \"%w\".\"%w_rows\"(id INTEGER PRIMARY KEY, slot INTEGER NOT NULL);"
+        "CREATE TABLE \"%w\".\"%w_rows\"(id INTEGER PRIMARY KEY, slot INTEGER%s);"
         "CREATE TABLE \"%w\".\"%w_log\"(seq INTEGER PRIMARY KEY, op INTEGER NOT NULL, id INTEGER NOT NULL,"
         " slot INTEGER NOT NULL, rec BLOB);"
         "CREATE TABLE \"%w\".\"%w_seg\"(slot0 INTEGER PRIMARY KEY, slot1 INTEGER NOT NULL,"
         " rows INTEGER NOT NULL, dead INTEGER NOT NULL, dir INTEGER NOT NULL, dir_sum INTEGER NOT NULL,"
         " bits BLOB);"
-        "CREATE TABLE \"%w\".\"%w_gc\"(version INTEGER NOT NULL, keys BLOB NOT NULL);"
-        "CREATE TABLE \"%w\".\"%w_state\"(one INTEGER PRIMARY KEY CHECK (one = 1), format INTEGER NOT NULL,"
+        "CREATE TABLE \"%w\".\"%w_gc\"(part INTEGER NOT NULL, version INTEGER NOT NULL, keys BLOB NOT NULL);"
+        "CREATE TABLE \"%w\".\"%w_state\"(part INTEGER PRIMARY KEY, format INTEGER NOT NULL,"
         " codec INTEGER NOT NULL, uuid BLOB NOT NULL, number INTEGER NOT NULL, dim INTEGER NOT NULL,"
         " metric INTEGER NOT NULL, bits INTEGER NOT NULL, qjl INTEGER NOT NULL, exact INTEGER NOT NULL,"
         " seed INTEGER NOT NULL, version INTEGER NOT NULL, serial INTEGER NOT NULL, flushes INTEGER NOT NULL,"
-        " nonce INTEGER NOT NULL, next INTEGER NOT NULL, seq INTEGER NOT NULL)",
-        s, name, s, name, s, name, s, name, s, name);
+        " nonce INTEGER NOT NULL, next INTEGER NOT NULL, seq INTEGER NOT NULL, changes INTEGER NOT NULL)",
+        s, name, more_columns, s, name, s, name, s, name, s, name);
 }
 
-enum tq_status tq_catalog_create(struct tq_conn *conn, const char *name, const struct tq_format *format,
-                                 const struct tq_catalog_identity *identity, uint64_t nonce) {
+/* Other connections keep lists of parts: one more of them counts as a change. */
+enum tq_status tq_catalog_part_begin(struct tq_conn *conn, const char *name, uint32_t part) {
+    const sqlite3_api_routines *sqlite3_api = conn->api;
     bool exists = false;
-    TQ_TRY(tq_catalog_exists(conn, name, &exists));
-    if (exists) return tq_fail(TQ_EXISTS, "index \"%s\" exists already", name);
-    TQ_TRY(create_tables(conn, name));
+    TQ_TRY(must_exist(conn, name));
+    TQ_TRY(tq_conn_execf(conn, name, "UPDATE \"%w\".\"%w_state\" SET changes = changes + 1 WHERE part = 0",
+                         conn->schema, name));
+    char *sql = sqlite3_mprintf("SELECT 1 FROM \"%w\".\"%w_state\" WHERE part = %u", conn->schema, name, part);
+    TQ_TRY(any_row(conn, name, sql, &exists));
+    return exists ? tq_fail(TQ_EXISTS, "index \"%s\" has part %u already", name, part) : TQ_OK;
+}
+
+enum tq_status tq_catalog_part_add(struct tq_conn *conn, const char *name, uint32_t part,
+                                   const struct tq_format *format, const struct tq_catalog_identity *identity,
+                                   uint64_t nonce) {
     char uuid[33];
+    long long first = (long long)tq_part_first(part);
     for (size_t i = 0; i < 16; i++) (void)snprintf(uuid + 2 * i, 3, "%02x", identity->uuid[i]);
+    /* Named by the number, because RENAME leaves an index its name. */
+    if (part == 0) {
+        TQ_TRY(tq_conn_execf(conn, name, "CREATE INDEX \"%w\".tqlite_%u_null ON \"%w_rows\"(id) WHERE slot IS NULL",
+                             conn->schema, identity->number, name));
+    }
     return tq_conn_execf(conn, name,
                          "INSERT INTO \"%w\".\"%w_state\" VALUES"
-                         "(1, %d, %d, x'%s', %u, %u, %d, %u, %d, %d, %lld, 1, 0, 0, %lld, 0, 0)",
-                         conn->schema, name, (int)TQ_CATALOG_FORMAT, (int)TQ_CODEC_VERSION, uuid, identity->number,
-                         format->dim, (int)format->metric, format->bits, format->qjl ? 1 : 0, (int)format->rows,
-                         (long long)format->seed, (long long)nonce);
+                         "(%u, %d, %d, x'%s', %u, %u, %d, %u, %d, %d, %lld, 1, 0, 0, %lld, %lld, %lld, 0)",
+                         conn->schema, name, part, (int)TQ_CATALOG_FORMAT, (int)TQ_CODEC_VERSION, uuid,
+                         identity->number, format->dim, (int)format->metric, format->bits, format->qjl ? 1 : 0,
+                         (int)format->rows, (long long)format->seed, (long long)nonce, first, first);
 }
 
 enum tq_status tq_catalog_drop(struct tq_conn *conn, const char *name) {
-    bool exists = false;
-    TQ_TRY(tq_catalog_exists(conn, name, &exists));
-    if (!exists) return tq_fail(TQ_NOT_FOUND, "there is no index \"%s\"", name);
     const char *s = conn->schema;
+    TQ_TRY(must_exist(conn, name));
     return tq_conn_execf(conn, name,
                          "CREATE TABLE IF NOT EXISTS \"%w\".tqlite_dropped(number INTEGER PRIMARY KEY);"
                          "INSERT OR IGNORE INTO \"%w\".tqlite_dropped SELECT number FROM \"%w\".\"%w_state\";"
@@ -107,7 +135,7 @@ enum tq_status tq_catalog_dropped_take(struct tq_catalog *catalog, uint32_t *num
                          *number);
 }
 
-/* Columns as in the SELECT of tq_catalog_open. */
+/* Columns as in TQ_SQL_IDENTIFY. */
 static enum tq_status parse_identity(struct tq_conn *conn, const char *name, sqlite3_stmt *stmt,
                                      struct tq_format *format, struct tq_catalog_identity *identity) {
     const sqlite3_api_routines *sqlite3_api = conn->api;
@@ -135,35 +163,47 @@ static enum tq_status parse_identity(struct tq_conn *conn, const char *name, sql
     return TQ_OK;
 }
 
-static enum tq_status read_identity(struct tq_conn *conn, const char *name, struct tq_format *format,
-                                    struct tq_catalog_identity *identity) {
-    const sqlite3_api_routines *sqlite3_api = conn->api;
-    char *sql = sqlite3_mprintf("SELECT format, codec, uuid, number, dim, metric, bits, qjl, exact, seed"
-                                " FROM \"%w\".\"%w_state\"",
-                                conn->schema, name);
-    if (sql == NULL) return tq_fail(TQ_NOMEM, "out of memory for a statement on \"%s\"", name);
+enum tq_status tq_catalog_identify(struct tq_catalog *catalog, uint32_t part, struct tq_format *format,
+                                   struct tq_catalog_identity *identity) {
+    const sqlite3_api_routines *sqlite3_api = catalog->conn->api;
     sqlite3_stmt *stmt = NULL;
-    int rc = sqlite3_prepare_v2(conn->db, sql, -1, &stmt, NULL);
-    sqlite3_free(sql);
-    if (rc == SQLITE_OK) rc = sqlite3_step(stmt);
+    TQ_TRY(tq_catalog_statement(catalog, TQ_SQL_IDENTIFY, &stmt));
+    (void)sqlite3_bind_int64(stmt, 1, part);
+    int rc = sqlite3_step(stmt);
     enum tq_status status = TQ_OK;
-    if (rc == SQLITE_ROW) {
-        status = parse_identity(conn, name, stmt, format, identity);
-    } else if (rc == SQLITE_DONE) {
-        status = tq_fail(TQ_CORRUPT, "index \"%s\": its table of state is empty", name);
-    } else {
-        status = tq_conn_fail(conn, rc, "opening index", name);
-    }
-    (void)sqlite3_finalize(stmt);
-    return status;
+    if (rc == SQLITE_ROW) status = parse_identity(catalog->conn, catalog->name, stmt, format, identity);
+    enum tq_status ended = tq_catalog_end(catalog, stmt, rc, "opening index");
+    TQ_TRY(status != TQ_OK ? status : ended);
+    return rc == SQLITE_ROW ? TQ_OK : tq_catalog_part_missing(catalog, part);
 }
 
-enum tq_status tq_catalog_open(struct tq_conn *conn, const char *name, struct tq_catalog **catalog,
-                               struct tq_format *format, struct tq_catalog_identity *identity) {
-    bool exists = false;
-    TQ_TRY(tq_catalog_exists(conn, name, &exists));
-    if (!exists) return tq_fail(TQ_NOT_FOUND, "there is no index \"%s\"", name);
-    TQ_TRY(read_identity(conn, name, format, identity));
+enum tq_status tq_catalog_has_parts(struct tq_catalog *catalog, bool *more) {
+    const sqlite3_api_routines *sqlite3_api = catalog->conn->api;
+    sqlite3_stmt *stmt = NULL;
+    TQ_TRY(tq_catalog_statement(catalog, TQ_SQL_HAS_PARTS, &stmt));
+    int rc = sqlite3_step(stmt);
+    *more = rc == SQLITE_ROW;
+    return tq_catalog_end(catalog, stmt, rc, "reading the state of");
+}
+
+/* Format 0 had other tables before there were parts. */
+static enum tq_status check_shape(struct tq_conn *conn, const char *name) {
+    const sqlite3_api_routines *sqlite3_api = conn->api;
+    char *state = sqlite3_mprintf("%s_state", name);
+    if (state == NULL) return tq_fail(TQ_NOMEM, "out of memory for a statement on \"%s\"", name);
+    int rc = sqlite3_table_column_metadata(conn->db, conn->schema, state, "part", NULL, NULL, NULL, NULL, NULL);
+    sqlite3_free(state);
+    if (rc == SQLITE_OK) return TQ_OK;
+    if (rc != SQLITE_ERROR) return tq_conn_fail(conn, rc, "opening index", name);
+    return tq_fail(TQ_FORMAT,
+                   "index \"%s\" was made by an older version, whose tables this one does not read; make it "
+                   "anew",
+                   name);
+}
+
+enum tq_status tq_catalog_open(struct tq_conn *conn, const char *name, struct tq_catalog **catalog) {
+    TQ_TRY(must_exist(conn, name));
+    TQ_TRY(check_shape(conn, name));
     struct tq_catalog *made = tq_alloc_zero(sizeof *made);
     size_t size = strlen(name) + 1;
     char *copy = tq_alloc(size);

@@ -10,14 +10,11 @@ static void bind_bits(struct tq_catalog *catalog, sqlite3_stmt *stmt, int at,
 }
 
 enum tq_status tq_catalog_segment_add(struct tq_catalog *catalog, const struct tq_catalog_segment *segment) {
-    const sqlite3_api_routines *sqlite3_api = catalog->conn->api;
     sqlite3_stmt *stmt = NULL;
     TQ_TRY(tq_catalog_statement(catalog, TQ_SQL_SEGMENT_ADD, &stmt));
     const uint64_t values[] = {segment->slot_first, segment->slot_end, segment->rows,
                                segment->dead,       segment->dir_key,  segment->dir_sum};
-    for (int i = 0; i < (int)TQ_COUNT(values); i++) {
-        (void)sqlite3_bind_int64(stmt, i + 1, (sqlite3_int64)values[i]);
-    }
+    tq_catalog_bind(catalog, stmt, values, TQ_COUNT(values));
     bind_bits(catalog, stmt, 7, segment);
     return tq_catalog_run(catalog, stmt, "adding a segment to");
 }
@@ -44,7 +41,8 @@ enum tq_status tq_catalog_segment_covers(struct tq_catalog *catalog, uint64_t sl
     const sqlite3_api_routines *sqlite3_api = catalog->conn->api;
     sqlite3_stmt *stmt = NULL;
     TQ_TRY(tq_catalog_statement(catalog, TQ_SQL_SEGMENT_COVERS, &stmt));
-    (void)sqlite3_bind_int64(stmt, 1, (sqlite3_int64)slot);
+    const uint64_t range[] = {slot, tq_part_first(tq_slot_part(slot))};
+    tq_catalog_bind(catalog, stmt, range, TQ_COUNT(range));
     int rc = sqlite3_step(stmt);
     *covers = rc == SQLITE_ROW && sqlite3_column_int(stmt, 0) != 0;
     return tq_catalog_end(catalog, stmt, rc, "reading the segments of");
@@ -52,10 +50,13 @@ enum tq_status tq_catalog_segment_covers(struct tq_catalog *catalog, uint64_t sl
 
 static bool fits_u32(sqlite3_int64 value) { return value >= 0 && value <= (sqlite3_int64)UINT32_MAX; }
 
-enum tq_status tq_catalog_segment_scan(struct tq_catalog *catalog, tq_segment_take *take, void *context) {
+enum tq_status tq_catalog_segment_scan(struct tq_catalog *catalog, uint32_t part, tq_segment_take *take,
+                                       void *context) {
     const sqlite3_api_routines *sqlite3_api = catalog->conn->api;
     sqlite3_stmt *stmt = NULL;
     TQ_TRY(tq_catalog_statement(catalog, TQ_SQL_SEGMENT_SCAN, &stmt));
+    const uint64_t range[] = {tq_part_first(part), tq_part_end(part) - 1};
+    tq_catalog_bind(catalog, stmt, range, TQ_COUNT(range));
     enum tq_status status = TQ_OK;
     int rc = SQLITE_ROW;
     while (status == TQ_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
@@ -68,7 +69,8 @@ enum tq_status tq_catalog_segment_scan(struct tq_catalog *catalog, tq_segment_ta
                                              .dir_sum = (uint64_t)sqlite3_column_int64(stmt, 5),
                                              .bits = sqlite3_column_blob(stmt, 6),
                                              .bits_size = (size_t)sqlite3_column_bytes(stmt, 6)};
-        if (!fits_u32(rows) || !fits_u32(dead) || dead > rows || segment.slot_end <= segment.slot_first) {
+        bool ordered = segment.slot_end > segment.slot_first && segment.slot_end <= tq_part_end(part);
+        if (!fits_u32(rows) || !fits_u32(dead) || dead > rows || !ordered) {
             status = tq_fail(TQ_CORRUPT, "index \"%s\": the catalog's segment at slot %llu contradicts itself",
                              catalog->name, (unsigned long long)segment.slot_first);
         } else {
@@ -81,22 +83,26 @@ enum tq_status tq_catalog_segment_scan(struct tq_catalog *catalog, tq_segment_ta
 
 /* ---- gc ---- */
 
-enum tq_status tq_catalog_gc_add(struct tq_catalog *catalog, uint64_t version, const uint64_t *keys, size_t count) {
+enum tq_status tq_catalog_gc_add(struct tq_catalog *catalog, uint32_t part, uint64_t version, const uint64_t *keys,
+                                 size_t count) {
     const sqlite3_api_routines *sqlite3_api = catalog->conn->api;
     sqlite3_stmt *stmt = NULL;
     if (count == 0) return TQ_OK;
     TQ_TRY(tq_catalog_statement(catalog, TQ_SQL_GC_ADD, &stmt));
-    (void)sqlite3_bind_int64(stmt, 1, (sqlite3_int64)version);
-    (void)sqlite3_bind_blob64(stmt, 2, keys, count * sizeof *keys, SQLITE_STATIC);
+    tq_catalog_bind(catalog, stmt, (const uint64_t[]){part, version}, 2);
+    (void)sqlite3_bind_blob64(stmt, 3, keys, count * sizeof *keys, SQLITE_STATIC);
     return tq_catalog_run(catalog, stmt, "listing replaced values of");
 }
 
-enum tq_status tq_catalog_gc_any(struct tq_catalog *catalog, uint64_t low, uint64_t high, bool *any) {
+static void bind_range(struct tq_catalog *catalog, sqlite3_stmt *stmt, const struct tq_gc_range *range) {
+    tq_catalog_bind(catalog, stmt, (const uint64_t[]){range->part, range->low, range->high}, 3);
+}
+
+enum tq_status tq_catalog_gc_any(struct tq_catalog *catalog, const struct tq_gc_range *range, bool *any) {
     const sqlite3_api_routines *sqlite3_api = catalog->conn->api;
     sqlite3_stmt *stmt = NULL;
     TQ_TRY(tq_catalog_statement(catalog, TQ_SQL_GC_ANY, &stmt));
-    (void)sqlite3_bind_int64(stmt, 1, (sqlite3_int64)low);
-    (void)sqlite3_bind_int64(stmt, 2, (sqlite3_int64)high);
+    bind_range(catalog, stmt, range);
     int rc = sqlite3_step(stmt);
     *any = rc == SQLITE_ROW;
     return tq_catalog_end(catalog, stmt, rc, "reading replaced values of");
@@ -112,15 +118,14 @@ static enum tq_status gc_shorten(struct tq_catalog *catalog, sqlite3_int64 rowid
     return tq_catalog_run(catalog, stmt, "listing replaced values of");
 }
 
-enum tq_status tq_catalog_gc_take(struct tq_catalog *catalog, uint64_t low, uint64_t high, uint64_t *keys,
+enum tq_status tq_catalog_gc_take(struct tq_catalog *catalog, const struct tq_gc_range *range, uint64_t *keys,
                                   size_t capacity, size_t *count) {
     const sqlite3_api_routines *sqlite3_api = catalog->conn->api;
     sqlite3_stmt *stmt = NULL;
     *count = 0;
     TQ_TRY(tq_catalog_statement(catalog, TQ_SQL_GC_NEXT, &stmt));
     while (*count < capacity) {
-        (void)sqlite3_bind_int64(stmt, 1, (sqlite3_int64)low);
-        (void)sqlite3_bind_int64(stmt, 2, (sqlite3_int64)high);
+        bind_range(catalog, stmt, range);
         int rc = sqlite3_step(stmt);
         if (rc != SQLITE_ROW) return tq_catalog_end(catalog, stmt, rc, "reading replaced values of");
         sqlite3_int64 rowid = sqlite3_column_int64(stmt, 0);

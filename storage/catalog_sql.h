@@ -6,10 +6,16 @@
 #include "storage/conn_sql.h"
 
 enum tq_catalog_statement {
+    TQ_SQL_IDENTIFY,
+    TQ_SQL_HAS_PARTS,
     TQ_SQL_LOOK,
     TQ_SQL_GLANCE,
     TQ_SQL_STATE_WRITE,
+    TQ_SQL_CHANGES,
+    TQ_SQL_CHANGES_ADD,
     TQ_SQL_ROW_ADD,
+    TQ_SQL_ROW_FILL,
+    TQ_SQL_ROW_EMPTY,
     TQ_SQL_ROW_REMOVE,
     TQ_SQL_ROW_SLOT,
     TQ_SQL_LOG_ADD,
@@ -40,5 +46,10 @@ enum tq_status tq_catalog_statement(struct tq_catalog *catalog, enum tq_catalog_
 enum tq_status tq_catalog_run(struct tq_catalog *catalog, sqlite3_stmt *stmt, const char *doing);
 /* Reset, and turn the last step's code into a status (DONE and ROW are fine). */
 enum tq_status tq_catalog_end(struct tq_catalog *catalog, sqlite3_stmt *stmt, int rc, const char *doing);
+
+/* Bind 64-bit numbers to ?1, ?2, ... */
+void tq_catalog_bind(struct tq_catalog *catalog, sqlite3_stmt *stmt, const uint64_t *values, size_t count);
+/* Why a part's row of state was not found. */
+enum tq_status tq_catalog_part_missing(struct tq_catalog *catalog, uint32_t part);
 
 #endif

@@ -12,6 +12,13 @@
 
 #define TQ_CONN_CACHED 8u /* BEGIN, COMMIT and the like, prepared once */
 
+/* Index numbers of a folder that this connection has claimed and not used yet. */
+struct tq_numbers {
+    uint8_t uuid[16];
+    uint32_t next, left, claimed; /* claimed: at once, the last time */
+    uint64_t nonce;               /* of `next` */
+};
+
 struct tq_conn {
     sqlite3 *db;
     const sqlite3_api_routines *api;
@@ -22,6 +29,7 @@ struct tq_conn {
         sqlite3_stmt *stmt;
     } cached[TQ_CONN_CACHED];
     unsigned cached_count;
+    struct tq_numbers numbers;
 };
 
 /* The function table of the SQLite this library is linked to. */

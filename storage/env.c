@@ -341,30 +341,31 @@ static int write_batch(struct tq_env *env, MDB_txn *txn, const struct tq_env_bat
         MDB_val value = {batch->puts[i].size, (void *)batch->puts[i].data};
         rc = mdb_put(txn, env->val, &key, &value, MDB_NOOVERWRITE);
     }
-    if (rc != 0) return rc;
-    struct tq_index_key name = tq_index_key_of(batch->index);
-    struct tq_index_record record = tq_index_record_make(&batch->meta);
-    MDB_val key = {sizeof name.bytes, name.bytes}, value = {sizeof record, &record};
-    return mdb_put(txn, env->meta, &key, &value, 0);
+    struct tq_env_meta meta = batch->meta;
+    for (uint32_t i = 0; i <= batch->more && rc == 0; i++, meta.nonce += 2) {
+        struct tq_index_key name = tq_index_key_of(batch->index + i);
+        struct tq_index_record record = tq_index_record_make(&meta);
+        MDB_val key = {sizeof name.bytes, name.bytes}, value = {sizeof record, &record};
+        rc = mdb_put(txn, env->meta, &key, &value, 0);
+    }
+    return rc;
 }
 
 enum tq_status tq_env_write(struct tq_env *env, const struct tq_env_batch *batch) {
     TQ_TRY(check_process(env));
     if (env->readonly) return tq_fail(TQ_MISUSE, "%s is open read-only", env->path);
-    if (batch->index >> 24 != 0) return tq_fail(TQ_UNSUPPORTED, "index number %u: 24 bits are kept", batch->index);
+    uint32_t last = batch->index + batch->more;
+    if (last >> 24 != 0) return tq_fail(TQ_UNSUPPORTED, "index number %u: 24 bits are kept", last);
     uint64_t bytes = 0;
     for (size_t i = 0; i < batch->put_count; i++) bytes += batch->puts[i].size;
     /* Slots of readers that were killed pin every page freed since: clear them first. */
-    int dead = 0;
-    (void)mdb_reader_check(env->mdb, &dead);
+    (void)mdb_reader_check(env->mdb, NULL);
     MDB_txn *txn = NULL;
     int rc = mdb_txn_begin(env->mdb, NULL, 0, &txn);
     if (rc != 0) return env_fail(env, rc, "write transaction", 0);
     rc = write_batch(env, txn, batch);
-    if (rc == 0)
-        rc = mdb_txn_commit(txn);
-    else
-        mdb_txn_abort(txn);
+    if (rc != 0) mdb_txn_abort(txn);
+    if (rc == 0) rc = mdb_txn_commit(txn);
     return rc == 0 ? TQ_OK : env_fail(env, rc, "write", bytes);
 }
 

@@ -55,6 +55,7 @@ struct tq_env_batch {
     const uint64_t *deletes; /* absent keys are fine */
     size_t delete_count;
     uint32_t index; /* whose meta record is replaced */
+    uint32_t more;  /* and so many behind it, their nonces 2 apart: numbers claimed by one write */
     struct tq_env_meta meta;
 };
 

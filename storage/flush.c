@@ -23,13 +23,13 @@ static enum tq_status fold_until(struct tq_table *table, uint64_t slot_end) {
         struct tq_cached_segment *cached = &cache->segments[i];
         if (cached->dead != cached->row.dead) TQ_TRY(fold_one(table, cached));
     }
-    return tq_catalog_log_trim(table->catalog, 0, slot_end);
+    return tq_catalog_log_trim(table->catalog, table->part, tq_part_first(table->part), slot_end);
 }
 
 enum tq_status tq_table_fold(struct tq_table *table) {
     struct tq_catalog_look look;
     TQ_TRY(tq_cache_sync(table));
-    TQ_TRY(tq_catalog_look(table->catalog, &look));
+    TQ_TRY(tq_catalog_look(table->catalog, table->part, &look));
     enum tq_status status = fold_until(table, look.any_put ? look.slot_first : table->next);
     if (status == TQ_OK) status = tq_txn_state(table);
     if (status == TQ_OK) status = tq_table_recount(table);

@@ -9,6 +9,15 @@
 
 /* ---- Listing ---- */
 
+struct keys {
+    uint64_t *list;
+    size_t count, capacity;
+};
+
+static enum tq_status gc_add(struct tq_table *table, uint64_t version, const struct keys *keys) {
+    return tq_catalog_gc_add(table->catalog, table->part, version, keys->list, keys->count);
+}
+
 enum tq_status tq_gc_list(struct tq_table *table, const struct tq_segment *segment, bool with_exact) {
     size_t exact_count = 0;
     size_t code_count = tq_segment_keys(segment, NULL, 0, NULL, 0, &exact_count);
@@ -16,15 +25,10 @@ enum tq_status tq_gc_list(struct tq_table *table, const struct tq_segment *segme
     if (keys == NULL) return TQ_NOMEM;
     (void)tq_segment_keys(segment, keys, code_count, keys + code_count, exact_count, &exact_count);
     size_t count = code_count + (with_exact ? exact_count : 0);
-    enum tq_status status = tq_catalog_gc_add(table->catalog, table->state.version + 1, keys, count);
+    enum tq_status status = gc_add(table, table->state.version + 1, &(struct keys){keys, count, count});
     tq_free(keys);
     return status;
 }
-
-struct keys {
-    uint64_t *list;
-    size_t count, capacity;
-};
 
 static enum tq_status keys_room(struct keys *keys, size_t more) {
     if (keys->count + more <= keys->capacity) return TQ_OK;
@@ -83,8 +87,8 @@ static enum tq_status list_orphans(struct tq_table *table, const struct keys *fo
         to->list[to->count++] = key;
     }
     uint64_t version = txn->foreign ? TQ_GC_KEPT : TQ_GC_NOW;
-    if (status == TQ_OK) status = tq_catalog_gc_add(table->catalog, version, before.list, before.count);
-    if (status == TQ_OK) status = tq_catalog_gc_add(table->catalog, table->state.version + 1, own.list, own.count);
+    if (status == TQ_OK) status = gc_add(table, version, &before);
+    if (status == TQ_OK) status = gc_add(table, table->state.version + 1, &own);
     tq_free(before.list);
     tq_free(own.list);
     return status;
@@ -109,9 +113,7 @@ static enum tq_status collect_dropped(struct tq_table *table) {
     while (number != 0) {
         struct keys keys = {0};
         enum tq_status status = keys_above(table, number, 0, &keys);
-        if (status == TQ_OK) {
-            status = tq_catalog_gc_add(table->catalog, table->state.version + 1, keys.list, keys.count);
-        }
+        if (status == TQ_OK) status = gc_add(table, table->state.version + 1, &keys);
         tq_free(keys.list);
         TQ_TRY(status);
         TQ_TRY(tq_txn_state(table));
@@ -137,9 +139,10 @@ enum tq_status tq_gc_collect(struct tq_table *table) {
  * back. Only versions committed before this transaction count. */
 static enum tq_status newest_proved(struct tq_table *table, uint64_t *newest) {
     uint64_t begin = table->txn.begin.version;
+    struct tq_gc_range range = {table->part, TQ_GC_NOW + 1, begin};
     bool any = false;
     *newest = TQ_GC_NOW;
-    TQ_TRY(tq_catalog_gc_any(table->catalog, TQ_GC_NOW + 1, begin, &any));
+    TQ_TRY(tq_catalog_gc_any(table->catalog, &range, &any));
     if (!any) return TQ_OK;
     enum tq_proof proof = tq_conn_prove(table->conn);
     if (proof == TQ_PROOF_WAL) *newest = begin;
@@ -157,15 +160,16 @@ static enum tq_status delete_keys(struct tq_table *table, const uint64_t *keys, 
 /* One batch; *count 0: nothing was left. */
 static enum tq_status run_batch(struct tq_table *table, uint64_t low, uint64_t high, size_t *count) {
     uint64_t keys[BATCH];
+    struct tq_gc_range range = {table->part, low, high};
     *count = 0;
-    enum tq_status status = tq_catalog_gc_take(table->catalog, low, high, keys, BATCH, count);
+    enum tq_status status = tq_catalog_gc_take(table->catalog, &range, keys, BATCH, count);
     if (status == TQ_OK && *count == 0) return TQ_OK;
     if (status != TQ_OK) {
         table->txn.broken = true;
         return status;
     }
     enum tq_status deleted = delete_keys(table, keys, *count);
-    if (deleted != TQ_OK) status = tq_catalog_gc_add(table->catalog, high, keys, *count); /* back, for later */
+    if (deleted != TQ_OK) status = gc_add(table, high, &(struct keys){keys, *count, BATCH}); /* back, for later */
     if (status == TQ_OK) status = tq_txn_state(table);
     if (status != TQ_OK) table->txn.broken = true;
     return deleted != TQ_OK ? deleted : status;

@@ -71,10 +71,21 @@ struct tq_transaction {
     size_t sealed_count, sealed_capacity;
 };
 
+/* What the parts of a table have in common on one connection. One reader, because LMDB has a thousand for all
+ * processes. */
+struct tq_table_shared {
+    size_t references;
+    struct tq_catalog *catalog;
+    struct tq_env_reader *reader;
+    size_t reading; /* parts with reader_live */
+};
+
 struct tq_table {
     struct tq_conn *conn;
     struct tq_env *env;
-    struct tq_catalog *catalog;
+    struct tq_table_shared *shared;
+    struct tq_catalog *catalog; /* shared->catalog */
+    uint32_t part;
     struct tq_format format;
     struct tq_catalog_identity identity;
     uint32_t flush_rows, rows_max;
@@ -88,8 +99,8 @@ struct tq_table {
     uint64_t log_puts, log_dels; /* upper bounds, exact after tq_table_recount() */
 
     struct tq_transaction txn;
+    bool touched; /* this transaction has counted its change of rows */
     struct tq_cache cache;
-    struct tq_env_reader *reader;
     bool reader_live;
 };
 

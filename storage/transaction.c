@@ -22,6 +22,14 @@ static void take_look(struct tq_table *table, const struct tq_catalog_look *look
     table->log_dels = entries - table->log_puts;
 }
 
+/* A part made again under the same number has nothing in common with the one this table was opened on. */
+static enum tq_status look_again(struct tq_table *table, struct tq_catalog_look *look) {
+    TQ_TRY(tq_catalog_look(table->catalog, table->part, look));
+    if (look->number == table->identity.number) return TQ_OK;
+    return tq_fail(TQ_NOT_FOUND, "index \"%s\" was dropped and made again: open it anew",
+                   tq_catalog_name(table->catalog));
+}
+
 /* Three microseconds, saved when nobody has written since our own last commit. */
 static enum tq_status know(struct tq_table *table) {
     uint32_t version = tq_conn_data_version(table->conn);
@@ -29,7 +37,7 @@ static enum tq_status know(struct tq_table *table) {
         return TQ_OK;
     }
     struct tq_catalog_look look;
-    TQ_TRY(tq_catalog_look(table->catalog, &look));
+    TQ_TRY(look_again(table, &look));
     take_look(table, &look);
     table->data_version = tq_conn_data_version(table->conn);
     table->known = true;
@@ -55,7 +63,7 @@ void tq_txn_check(struct tq_table *table) {
 }
 
 enum tq_status tq_table_recount(struct tq_table *table) {
-    return tq_catalog_log_count(table->catalog, &table->log_puts, &table->log_dels);
+    return tq_catalog_log_count(table->catalog, table->part, &table->log_puts, &table->log_dels);
 }
 
 enum tq_status tq_txn_env(struct tq_table *table) {
@@ -95,7 +103,7 @@ enum tq_status tq_txn_state(struct tq_table *table) {
     state.version++;
     state.next = table->next;
     state.seq = table->seq;
-    TQ_TRY(tq_catalog_state_write(table->catalog, &state));
+    TQ_TRY(tq_catalog_state_write(table->catalog, table->part, &state));
     table->state = state;
     return TQ_OK;
 }
@@ -173,12 +181,14 @@ static void txn_end(struct tq_table *table) {
 }
 
 void tq_table_committed(struct tq_table *table) {
+    table->touched = false;
     if (!table->txn.active) return;
     txn_end(table);
     table->data_version = tq_conn_data_version(table->conn);
 }
 
 void tq_table_rolled_back(struct tq_table *table) {
+    table->touched = false;
     if (!table->txn.active && !table->txn.broken) return;
     txn_end(table);
     table->known = false;
@@ -195,11 +205,14 @@ enum tq_status tq_table_undo(struct tq_table *table, uint64_t mark) {
     struct tq_catalog_look look;
     tq_cache_forget(table);
     table->known = false;
+    table->touched = false; /* perhaps; counting once more does no harm */
     if (!txn->active) return TQ_OK;
     TQ_TRY(tq_txn_begin(table));
     uint64_t reached = mark > txn->slot_first ? mark : txn->slot_first;
     if (txn->env_ready) txn->leftovers = true;
-    TQ_TRY(tq_catalog_look(table->catalog, &look));
+    enum tq_status status = look_again(table, &look);
+    if (status == TQ_NOT_FOUND) txn_end(table);
+    TQ_TRY(status);
     take_look(table, &look);
     if (reached > table->next) table->next = reached; /* rows before the mark that went past the log */
     TQ_TRY(tq_bulk_undo(table, reached));

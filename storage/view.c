@@ -1,8 +1,8 @@
 /* What a snapshot holds: segments, their dead rows, and the log's rows as one more segment in memory.
  *
- * A query reads three numbers through SQLite (version, nonce, last seq); only what they say has changed is read
- * anew. The LMDB reader is renewed after SQLite's snapshot exists: every value the catalog names was durable
- * before the catalog named it. */
+ * When the database has changed, a query reads three numbers through SQLite (version, nonce, last seq); only what
+ * they say has changed is read anew. The LMDB reader is renewed after SQLite's snapshot exists: every value the catalog
+ * names was durable before the catalog named it. */
 #include <string.h>
 
 #include "src/base/alloc.h"
@@ -91,12 +91,15 @@ void tq_cache_close(struct tq_table *table) {
     *cache = (struct tq_cache){0};
 }
 
+/* Other parts may be reading: what their snapshot names, being the same one, is in the newer reader too. */
 static enum tq_status reader_renew(struct tq_table *table) {
-    if (table->reader == NULL) {
-        TQ_TRY(tq_env_reader_open(table->env, &table->reader));
+    struct tq_table_shared *shared = table->shared;
+    if (shared->reader == NULL) {
+        TQ_TRY(tq_env_reader_open(table->env, &shared->reader));
     } else {
-        TQ_TRY(tq_env_reader_renew(table->reader));
+        TQ_TRY(tq_env_reader_renew(shared->reader));
     }
+    if (!table->reader_live) shared->reading++;
     table->reader_live = true;
     return TQ_OK;
 }
@@ -106,7 +109,7 @@ static enum tq_status explain_missing(struct tq_table *table, uint64_t key) {
     const char *name = tq_catalog_name(table->catalog), *path = tq_env_path(table->env);
     struct tq_catalog_look look;
     struct tq_env_meta meta;
-    TQ_TRY(tq_catalog_look(table->catalog, &look));
+    TQ_TRY(tq_catalog_look(table->catalog, table->part, &look));
     TQ_TRY(tq_env_meta(table->env, table->identity.number, &meta));
     TQ_TRY(tq_table_check_pair(table, &look.state, &meta));
     unsigned long long serial = key & 0xffffffffffull, ours = look.state.flushes, theirs = meta.flushes;
@@ -124,7 +127,7 @@ static enum tq_status segment_open(struct tq_table *table, struct tq_cached_segm
     enum tq_status status = TQ_NOT_FOUND;
     for (int attempt = 0; attempt < 2 && status == TQ_NOT_FOUND; attempt++) {
         if (attempt > 0) TQ_TRY(reader_renew(table));
-        status = tq_segment_open(table->env, table->reader, &table->format, row->dir_key, row->dir_sum,
+        status = tq_segment_open(table->env, table->shared->reader, &table->format, row->dir_key, row->dir_sum,
                                  &cached->segment);
     }
     if (status == TQ_NOT_FOUND) return explain_missing(table, row->dir_key);
@@ -170,7 +173,7 @@ static enum tq_status load_segments(struct tq_table *table) {
     struct tq_cache *cache = &table->cache;
     struct load load = {.table = table};
     TQ_TRY(reader_renew(table));
-    enum tq_status status = tq_catalog_segment_scan(table->catalog, load_one, &load);
+    enum tq_status status = tq_catalog_segment_scan(table->catalog, table->part, load_one, &load);
     if (status != TQ_OK) {
         segments_clear(load.segments, load.count);
         tq_free(load.segments);
@@ -290,7 +293,7 @@ static enum tq_status follow_one(void *context, const struct tq_log_entry *entry
 static enum tq_status follow_log(struct tq_table *table, bool *differs) {
     uint64_t from = table->cache.seq;
     struct follow follow = {.table = table, .check = from != 0};
-    enum tq_status status = tq_catalog_log_scan(table->catalog, from, follow_one, &follow);
+    enum tq_status status = tq_catalog_log_scan(table->catalog, table->part, from, follow_one, &follow);
     *differs = follow.differs || (status == TQ_OK && follow.check);
     return follow.differs ? TQ_OK : status;
 }
@@ -331,11 +334,19 @@ static enum tq_status load_all(struct tq_table *table, uint64_t version, uint64_
     return TQ_OK;
 }
 
+/* Asking SQLite costs microseconds, which a search over many parts would pay for each of them. */
+static bool cache_is_current(struct tq_table *table) {
+    const struct tq_cache *cache = &table->cache;
+    if (!cache->valid || table->txn.active || cache->data_version == 0) return false;
+    return tq_conn_has_snapshot(table->conn) && tq_conn_data_version(table->conn) == cache->data_version;
+}
+
 enum tq_status tq_cache_sync(struct tq_table *table) {
     struct tq_cache *cache = &table->cache;
     uint64_t version = 0, nonce = 0, seq = 0;
     bool differs = false;
-    TQ_TRY(tq_catalog_glance(table->catalog, &version, &nonce, &seq));
+    if (cache_is_current(table)) return table->reader_live ? TQ_OK : reader_renew(table);
+    TQ_TRY(tq_catalog_glance(table->catalog, table->part, &version, &nonce, &seq));
     uint32_t data_version = tq_conn_data_version(table->conn);
     if (!table->reader_live) TQ_TRY(reader_renew(table));
     if (!cache->valid || version != cache->version || nonce != cache->nonce) {
@@ -388,6 +399,7 @@ enum tq_status tq_table_view(struct tq_table *table, struct tq_view *view) {
 }
 
 void tq_table_release(struct tq_table *table) {
-    if (table->reader_live) tq_env_reader_reset(table->reader);
+    struct tq_table_shared *shared = table->shared;
+    if (table->reader_live && --shared->reading == 0) tq_env_reader_reset(shared->reader);
     table->reader_live = false;
 }

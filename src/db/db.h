@@ -5,10 +5,9 @@
 
 #include "index/search.h"
 
-/* One thread at a time. Holds everything a search or a put needs, so that the second costs no allocation. */
-struct tq_access {
-    struct tq_conn *conn; /* borrowed */
-    struct tq_table *table;
+/* Everything that encoding and searching one format needs, so that the second call costs no allocation. One thread at
+ * a time. */
+struct tq_engine {
     const struct tq_codec *codec;
     struct tq_codec *owned_codec; /* codec, unless it was lent */
     struct tq_encoder *encoder;
@@ -18,31 +17,49 @@ struct tq_access {
     uint8_t *record; /* one that its segment holds packed */
 };
 
+/* An index of the C library on a connection: one part and its engine. */
+struct tq_access {
+    struct tq_conn *conn; /* borrowed */
+    struct tq_table *table;
+    struct tq_engine *engine;
+};
+
 /* The kernels a handle uses: what the CPU has, or those of TQ_ISA. TQ_MISUSE for a name that is unknown or that the CPU
  * lacks. */
 enum tq_status tq_kernels_from_environment(struct tq_kernels *kernels);
 bool tq_netfs_allowed(void);           /* TQ_ALLOW_NETFS=1 */
 const char *tq_temporary_folder(void); /* SQLITE_TMPDIR, TMPDIR or /tmp, as SQLite has it */
 
-/* `codec` NULL: open one of its own. `name` as the catalog has it. */
+/* `codec` NULL: open one of its own. */
+enum tq_status tq_engine_open(const struct tq_format *format, const struct tq_codec *codec, struct tq_engine **engine);
+void tq_engine_close(struct tq_engine *engine);
+
+/* Search a view, of whatever segments of this format, under any metric (format.norms; else the index's own, or cosine);
+ * arguments as tq_search, checked there. */
+enum tq_status tq_engine_search(struct tq_engine *engine, const struct tq_view *view, enum tq_metric metric,
+                                const float *queries, size_t query_count, size_t k,
+                                const struct tq_search_options *options, struct tq_hit *hits, size_t *counts,
+                                struct tq_search_stats *stats);
+/* As tq_search_range. */
+enum tq_status tq_engine_range(struct tq_engine *engine, const struct tq_view *view, enum tq_metric metric,
+                               const float *query, double score, size_t capacity,
+                               const struct tq_search_options *options, struct tq_hit *hits, size_t *count,
+                               struct tq_search_stats *stats);
+/* The vector of a segment's row, f32[dim]. */
+enum tq_status tq_engine_vector(struct tq_engine *engine, struct tq_segment *segment, uint32_t row, float *vector);
+
+/* The same on the connection's snapshot. `name` as the catalog has it. */
 enum tq_status tq_access_open(struct tq_conn *conn, struct tq_env *env, const char *name, const struct tq_codec *codec,
                               struct tq_access **access);
 void tq_access_close(struct tq_access *access);
 
 enum tq_status tq_access_put(struct tq_access *access, int64_t id, const float *vector);
-
-/* Search the connection's snapshot under any metric (format.norms; else the index's own, or cosine); arguments as
- * tq_search, checked there. */
 enum tq_status tq_access_search(struct tq_access *access, enum tq_metric metric, const float *queries,
                                 size_t query_count, size_t k, const struct tq_search_options *options,
                                 struct tq_hit *hits, size_t *counts, struct tq_search_stats *stats);
-
-/* As tq_search_range. */
-enum tq_status tq_access_range(struct tq_access *access, const float *vector, double score, size_t capacity,
+enum tq_status tq_access_range(struct tq_access *access, const float *query, double score, size_t capacity,
                                const struct tq_search_options *options, struct tq_hit *hits, size_t *count,
                                struct tq_search_stats *stats);
-
-/* The vector of a row of the current view, f32[dim]. */
 enum tq_status tq_access_vector(struct tq_access *access, struct tq_segment *segment, uint32_t row, float *vector);
 enum tq_status tq_access_get(struct tq_access *access, int64_t id, float *vector);
 

@@ -73,8 +73,8 @@ static enum tq_status open_writer(struct tq_index *index) {
     struct tq_store *store = index->store;
     struct tq_access *access = NULL;
     TQ_TRY(tq_access_open(store->conn, store->env, index->name, NULL, &access));
-    index->codec = access->owned_codec; /* readers borrow it, so the handle keeps it */
-    access->owned_codec = NULL;
+    index->codec = access->engine->owned_codec; /* readers borrow it, so the handle keeps it */
+    access->engine->owned_codec = NULL;
     index->writer = access;
     return TQ_OK;
 }
@@ -136,7 +136,7 @@ struct creation {
 static enum tq_status create(struct tq_store *store, struct tq_index *index, void *argument) {
     const struct creation *creation = argument;
     (void)index;
-    return tq_table_create(store->conn, store->env, creation->name, &creation->format);
+    return tq_table_create(store->conn, store->env, creation->name, &creation->format, "");
 }
 
 enum tq_status tq_index_create(tq_store *store, const char *name, const struct tq_index_options *options,

@@ -57,7 +57,7 @@ static void open_or_make(struct store *store, const char *dir, const struct tq_f
     store_open(store, TQ_OPEN_CREATE);
     begin(store);
     OK(tq_table_exists(store->conn, "docs", &exists));
-    if (!exists) OK(tq_table_create(store->conn, store->env, "docs", format));
+    if (!exists) OK(tq_table_create(store->conn, store->env, "docs", format, ""));
     OK(tq_conn_exec(store->conn, "COMMIT"));
     OK(tq_table_open(store->conn, store->env, "docs", &store->table));
 }

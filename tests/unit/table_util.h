@@ -77,7 +77,7 @@ static inline void store_make(struct store *store, const struct tq_format *forma
     store_paths(store);
     store_open(store, TQ_OPEN_CREATE);
     OK(tq_conn_exec(store->conn, "BEGIN IMMEDIATE"));
-    OK(tq_table_create(store->conn, store->env, "docs", format));
+    OK(tq_table_create(store->conn, store->env, "docs", format, ""));
     OK(tq_conn_exec(store->conn, "COMMIT"));
     OK(tq_table_open(store->conn, store->env, "docs", &store->table));
 }

@@ -246,8 +246,12 @@ static void test_recognised_equals_scan(void **state) {
 /* ---- The grammar by itself ---- */
 
 static bool seen(const char *sql) {
+    static const char *const vectors[] = {"embedding"};
+    const struct tq_recognise_table table = {.schema = "main", .name = "words", .vectors = vectors, .vector_count = 1};
     struct tq_recognised out;
-    return tq_recognise(sql, "main", "words", "embedding", &out);
+    bool recognised = tq_recognise(sql, NULL, &table, &out);
+    tq_free(out.where);
+    return recognised;
 }
 
 static void check_grammar(const char *const *yes, size_t yes_count, const char *const *no, size_t no_count) {
@@ -313,7 +317,7 @@ static void test_grammar(void **state) {
         "SELECT rowid FROM words ORDER BY tq_ip(embedding, embedding) DESC LIMIT 10",
         "SELECT rowid FROM words ORDER BY tq_ip(x'00', x'00') DESC LIMIT 10",
         "SELECT rowid FROM words ORDER BY tq_ip(embedding, x'00', 1) DESC LIMIT 10",
-        "SELECT rowid FROM words WHERE 1 ORDER BY tq_ip(embedding, x'00') DESC LIMIT 10",
+        "SELECT rowid FROM words WHERE k ORDER BY tq_ip(embedding, x'00') DESC LIMIT 10",
         "SELECT rowid FROM words, words ORDER BY tq_ip(embedding, x'00') DESC LIMIT 10",
         "SELECT rowid FROM words JOIN t ORDER BY tq_ip(embedding, x'00') DESC LIMIT 10",
         "SELECT rowid FROM words GROUP BY 1 ORDER BY tq_ip(embedding, x'00') DESC LIMIT 10",

@@ -41,7 +41,7 @@ static void test_rows(void **state) {
     commit(&store);
     store_reopen(&store);
     check_view(store.table, model);
-    FAILS(tq_table_create(store.conn, store.env, "docs", &format), TQ_EXISTS);
+    FAILS(tq_table_create(store.conn, store.env, "docs", &format, ""), TQ_EXISTS);
     struct tq_index_options mine = tq_format_options(&format), theirs = tq_format_options(tq_table_format(store.table));
     assert_true(mine.dim == theirs.dim && mine.metric == theirs.metric && mine.bits == theirs.bits);
     assert_true(mine.qjl == theirs.qjl && mine.rows == theirs.rows && mine.seed == theirs.seed);
@@ -58,7 +58,7 @@ static void test_names_are_quoted(void **state) {
     const char *name = "a \"b'; DROP TABLE docs_rows; --";
     store_make(&store, &format);
     OK(tq_conn_exec(store.conn, "BEGIN IMMEDIATE"));
-    OK(tq_table_create(store.conn, store.env, name, &format));
+    OK(tq_table_create(store.conn, store.env, name, &format, ""));
     OK(tq_table_open(store.conn, store.env, name, &odd));
     struct fake fake;
     fake_init(&fake, &format);

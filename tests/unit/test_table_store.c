@@ -129,7 +129,7 @@ static void test_dropped_index(void **state) {
     tq_table_close(store.table);
     begin(&store);
     OK(tq_table_drop(store.conn, "docs"));
-    OK(tq_table_create(store.conn, store.env, "docs", &format));
+    OK(tq_table_create(store.conn, store.env, "docs", &format, ""));
     OK(tq_conn_exec(store.conn, "COMMIT"));
     OK(tq_table_open(store.conn, store.env, "docs", &store.table));
     memset(model, 0, sizeof *model);
