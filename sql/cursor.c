@@ -6,6 +6,7 @@
  * are until the cursor is closed: a reader of its own is opened to hold them if the table is written to meanwhile. */
 #include <string.h>
 
+#include "sql/recognise.h"
 #include "sql/vtab.h"
 #include "src/base/alloc.h"
 
@@ -173,7 +174,24 @@ static void begin_telling(struct tq_sql_cursor *cursor, const char *path) {
     *last = (struct tq_sql_last){.cursor = cursor, .path = path, .table = tq_sql_text(cursor->table->name)};
 }
 
-static enum tq_status begin_match(struct tq_sql_cursor *cursor, int plan, const struct tq_plan_terms *terms,
+/* Without the conditions that join, if there is a table to be joined with. */
+static void leave_joins(struct tq_sql_cursor *cursor, struct tq_plan_terms *terms, sqlite3_value **values) {
+    size_t kept = 0;
+    bool any = false;
+    for (size_t i = 0; i < terms->filter_count; i++) any = any || terms->filter[i].join;
+    if (!any) return;
+    sqlite3_stmt *statement = tq_running_statement(cursor->table->sql->db);
+    const char *text = statement == NULL ? NULL : sqlite3_sql(statement);
+    if (text != NULL && tq_reads_one_table(text)) return;
+    for (size_t i = 0; i < terms->filter_count; i++) {
+        if (terms->filter[i].join) continue;
+        values[kept] = values[i];
+        terms->filter[kept++] = terms->filter[i];
+    }
+    terms->filter_count = kept;
+}
+
+static enum tq_status begin_match(struct tq_sql_cursor *cursor, int plan, struct tq_plan_terms *terms,
                                   sqlite3_value **values) {
     struct tq_stream_arguments arguments = {.query = values[0]};
     int at = 1;
@@ -186,6 +204,7 @@ static enum tq_status begin_match(struct tq_sql_cursor *cursor, int plan, const 
     if (plan & TQ_PLAN_ABOVE) arguments.above = values[at++];
     if (plan & TQ_PLAN_NEARER) arguments.nearer = values[at++];
     arguments.strict = (plan & TQ_PLAN_STRICT) != 0;
+    leave_joins(cursor, terms, values + at);
     TQ_TRY(tq_where_make(cursor->table, terms->filter, terms->filter_count, values + at, &cursor->filter));
     return tq_stream_begin(cursor, &arguments);
 }

@@ -438,7 +438,8 @@ enum tq_status tq_declaration_check_name(const struct tq_declaration *declaratio
         }
     }
     if (!is_one_of(table, taken, TQ_COUNT(taken))) return TQ_OK;
-    return tq_fail(TQ_MISUSE, "a table cannot be called \"%s\": each has a hidden column of that name, or its rowid", table);
+    return tq_fail(TQ_MISUSE, "a table cannot be called \"%s\": each has a hidden column of that name, or its rowid",
+                   table);
 }
 
 const struct tq_sql_column *tq_declaration_vector(const struct tq_declaration *declaration, size_t number) {

@@ -30,6 +30,7 @@ struct wanted {
     size_t vector;                                               /* number of the column that query is about */
     bool unusable; /* a query or k that only another order of the join provides */
     bool twice;
+    bool k_compared;                /* other than by = */
     bool strict;                    /* above, nearer: < and >, not <= and >= */
     int filters[TQ_PLAN_TERMS_MAX]; /* places in aConstraint */
     size_t filter_count;
@@ -101,6 +102,19 @@ static void note_filter(const sqlite3_index_info *info, const struct tq_declarat
     if (equal && is_unique(declaration, info->aConstraint[at].iColumn)) wanted->unique = at;
 }
 
+/* Whether it is an IN; with `take`, have all its values at once. Before 3.38 SQLite calls for one after another, and
+ * does not say so. */
+static bool is_list(sqlite3_index_info *info, int at, bool take) {
+#if SQLITE_VERSION_NUMBER >= 3038000
+    if (sqlite3_libversion_number() < 3038000 || !sqlite3_vtab_in(info, at, -1)) return false;
+    if (take) (void)sqlite3_vtab_in(info, at, 1);
+    return true;
+#else
+    (void)info, (void)at, (void)take;
+    return false;
+#endif
+}
+
 static void note_query(struct wanted *wanted, int at, bool usable, size_t vector) {
     if (!usable)
         wanted->unusable = true;
@@ -124,12 +138,14 @@ static void note_page(enum tq_hidden hidden, int op, bool usable, int at, struct
     wanted->strict = is_one_of(op, SQLITE_INDEX_CONSTRAINT_LT, SQLITE_INDEX_CONSTRAINT_GT);
 }
 
-static void note_hidden(const sqlite3_index_info *info, enum tq_hidden hidden, int at, struct wanted *wanted) {
+static void note_hidden(sqlite3_index_info *info, enum tq_hidden hidden, int at, struct wanted *wanted) {
     int op = info->aConstraint[at].op;
     bool usable = info->aConstraint[at].usable != 0, equal = op == SQLITE_INDEX_CONSTRAINT_EQ;
     if (hidden == TQ_HIDDEN_QUERY && (equal || op == SQLITE_INDEX_CONSTRAINT_MATCH)) {
         note_query(wanted, at, usable, 0);
-    } else if (hidden == TQ_HIDDEN_K && equal) {
+    } else if (hidden == TQ_HIDDEN_K && (!equal || is_list(info, at, false))) {
+        wanted->k_compared = true;
+    } else if (hidden == TQ_HIDDEN_K) {
         if (usable)
             wanted->k = at;
         else
@@ -189,19 +205,6 @@ static void use(sqlite3_index_info *info, int constraint, bool omit, int flag, i
     info->idxNum |= flag;
 }
 
-/* Whether it is an IN; with `take`, have all its values at once. Before 3.38 SQLite calls for one after another, and
- * does not say so. */
-static bool is_list(sqlite3_index_info *info, int at, bool take) {
-#if SQLITE_VERSION_NUMBER >= 3038000
-    if (sqlite3_libversion_number() < 3038000 || !sqlite3_vtab_in(info, at, -1)) return false;
-    if (take) (void)sqlite3_vtab_in(info, at, 1);
-    return true;
-#else
-    (void)info, (void)at, (void)take;
-    return false;
-#endif
-}
-
 /* A literal has no affinity; parameters and columns of other tables look alike from here. */
 static bool is_literal(sqlite3_index_info *info, int at) {
 #if SQLITE_VERSION_NUMBER >= 3038000
@@ -222,14 +225,23 @@ static bool is_exact(sqlite3_index_info *info, const struct tq_declaration *decl
     return (strcmp(affinity, "TEXT") != 0 && strcmp(affinity, "BLOB") != 0) || is_literal(info, at);
 }
 
+/* With k, `rowid = other.id` is not to be a condition of the search: k rows are found and then joined. Whether the other
+ * side is another table is known when the statement runs. */
+static bool may_join(sqlite3_index_info *info, const struct tq_declaration *declaration, const struct wanted *wanted,
+                     int at, bool list) {
+    return wanted->k >= 0 && info->aConstraint[at].op == SQLITE_INDEX_CONSTRAINT_EQ &&
+           is_unique(declaration, info->aConstraint[at].iColumn) && !list && !is_literal(info, at);
+}
+
 static void use_filters(sqlite3_index_info *info, const struct tq_declaration *declaration, const struct wanted *wanted,
                         bool take_lists, sqlite3_str *text, int *arguments) {
     for (size_t i = 0; i < wanted->filter_count; i++) {
-        int at = wanted->filters[i];
-        bool list = is_list(info, at, take_lists);
-        use(info, at, is_exact(info, declaration, at, list), 0, arguments);
-        sqlite3_str_appendf(text, "%d,%d,%d;", info->aConstraint[at].iColumn, (int)info->aConstraint[at].op,
-                            (list && take_lists ? TQ_TERM_LIST : 0) | (is_literal(info, at) ? TQ_TERM_LITERAL : 0));
+        int at = wanted->filters[i], flags = is_literal(info, at) ? TQ_TERM_LITERAL : 0;
+        bool list = is_list(info, at, take_lists), join = may_join(info, declaration, wanted, at, list);
+        if (list && take_lists) flags |= TQ_TERM_LIST;
+        if (join) flags |= TQ_TERM_JOIN;
+        use(info, at, !join && is_exact(info, declaration, at, list), 0, arguments);
+        sqlite3_str_appendf(text, "%d,%d,%d;", info->aConstraint[at].iColumn, (int)info->aConstraint[at].op, flags);
     }
 }
 
@@ -259,6 +271,7 @@ void tq_plan_read(const char *text, struct tq_plan_terms *terms) {
         int flags = take_number(&at);
         term->list = (flags & TQ_TERM_LIST) != 0;
         term->literal = (flags & TQ_TERM_LITERAL) != 0;
+        term->join = (flags & TQ_TERM_JOIN) != 0;
     }
     if (*at != '|') return;
     for (at++; *at != 0 && *at != '#' && terms->order_count < TQ_PLAN_TERMS_MAX; terms->order_count++) {
@@ -270,24 +283,21 @@ void tq_plan_read(const char *text, struct tq_plan_terms *terms) {
 
 /* ---- MATCH ---- */
 
-/* With k, `rowid = other.id` is no condition of the search: k rows are found and then joined. */
-static void leave_joins(sqlite3_index_info *info, const struct tq_declaration *declaration, struct wanted *wanted) {
-    size_t kept = 0;
-    if (wanted->k < 0) return;
-    for (size_t i = 0; i < wanted->filter_count; i++) {
-        int at = wanted->filters[i];
-        bool join = info->aConstraint[at].op == SQLITE_INDEX_CONSTRAINT_EQ &&
-                    is_unique(declaration, info->aConstraint[at].iColumn) && !is_list(info, at, false) &&
-                    !is_literal(info, at);
-        if (!join) wanted->filters[kept++] = at;
-    }
-    wanted->filter_count = kept;
+/* ORDER BY score DESC, with rowid behind it; or distance, of which two may be equal where the scores are not. */
+static bool is_our_order(const sqlite3_index_info *info, const struct tq_declaration *declaration) {
+    if (info->nOrderBy < 1 || info->nOrderBy > 2) return false;
+    enum tq_hidden first = hidden_of(declaration, info->aOrderBy[0].iColumn);
+    bool descending = info->aOrderBy[0].desc != 0;
+    if (info->nOrderBy == 1 && first == TQ_HIDDEN_DISTANCE && !descending) return true;
+    if (first != TQ_HIDDEN_SCORE || !descending) return false;
+    if (info->nOrderBy == 1) return true;
+    int second = info->aOrderBy[1].iColumn;
+    return (second < 0 || second == declaration->id) && info->aOrderBy[1].desc == 0;
 }
 
-static int plan_match(sqlite3_index_info *info, const struct tq_sql_table *table, struct wanted *wanted) {
+static int plan_match(sqlite3_index_info *info, const struct tq_sql_table *table, const struct wanted *wanted) {
     const struct tq_declaration *declaration = &table->declaration;
     int arguments = 0;
-    leave_joins(info, declaration, wanted);
     info->idxNum = TQ_PLAN_MATCH | (int)(wanted->vector << TQ_PLAN_VECTOR_SHIFT);
     use(info, wanted->query, true, 0, &arguments);
     use(info, wanted->k, true, TQ_PLAN_K, &arguments);
@@ -304,12 +314,7 @@ static int plan_match(sqlite3_index_info *info, const struct tq_sql_table *table
     info->estimatedCost = match_cost(table);
     bool one = wanted->unique >= 0 && !is_list(info, wanted->unique, false);
     info->estimatedRows = one ? 1 : 256;
-    if (info->nOrderBy == 1) {
-        enum tq_hidden hidden = hidden_of(declaration, info->aOrderBy[0].iColumn);
-        bool descending = info->aOrderBy[0].desc != 0;
-        info->orderByConsumed = (hidden == TQ_HIDDEN_SCORE && descending) ||
-                                (hidden == TQ_HIDDEN_DISTANCE && !descending);
-    }
+    info->orderByConsumed = is_our_order(info, declaration);
     return finish(info, text);
 }
 
@@ -385,7 +390,7 @@ static void estimate_rows(sqlite3_index_info *info, const struct tq_sql_table *t
 /* One row, or with IN one after another. Other conditions SQLite checks on that row sooner than we could. */
 static int plan_look_up(sqlite3_index_info *info, const struct tq_declaration *declaration,
                         const struct wanted *wanted) {
-    struct wanted only = {.filters = {wanted->unique}, .filter_count = 1};
+    struct wanted only = {.filters = {wanted->unique}, .filter_count = 1, .k = -1};
     bool list = is_list(info, wanted->unique, false);
     sqlite3_str *text = sqlite3_str_new(NULL);
     int arguments = 0;
@@ -467,6 +472,9 @@ static int plan_without_query(sqlite3_index_info *info, const struct tq_sql_tabl
 static enum tq_status check(const struct wanted *wanted, const struct tq_declaration *declaration) {
     if (wanted->twice) {
         return tq_fail(TQ_MISUSE, "one SELECT has two queries of one table; name the table twice to have two");
+    }
+    if (wanted->query >= 0 && wanted->k_compared) {
+        return tq_fail(TQ_MISUSE, "k is compared with one number by =, as in k = 10");
     }
     if (wanted->query < 0 && wanted->k >= 0) {
         return tq_fail(TQ_MISUSE, "k = ... needs a query: %s MATCH ...", tq_declaration_vector(declaration, 0)->name);

@@ -58,6 +58,9 @@ bool tq_recognise(const char *sql, const char *expanded, const struct tq_recogni
 bool tq_where_is_plain(const char *where);
 bool tq_where_has_list(const char *where);
 
+/* Whether a statement has one FROM with one table in it. Says no in doubt. */
+bool tq_reads_one_table(const char *sql);
+
 /* LIMIT + OFFSET at the end of a statement's text, 0 if there are none: how many rows will probably be asked for. */
 uint64_t tq_limit_hint(const char *sql);
 

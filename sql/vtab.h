@@ -38,7 +38,7 @@ enum tq_plan {
 /* idxStr: "column,op,flags;" for each value of the filter, then "|" and "column,descending;" for each term of ORDER
  * BY that is consumed, then "#" and the columns that the statement reads, as sqlite3_index_info.colUsed has them.
  * column: of the declaration; -1 rowid. */
-enum { TQ_PLAN_TERMS_MAX = 32, TQ_TERM_LIST = 1, TQ_TERM_LITERAL = 2 };
+enum { TQ_PLAN_TERMS_MAX = 32, TQ_TERM_LIST = 1, TQ_TERM_LITERAL = 2, TQ_TERM_JOIN = 4 };
 struct tq_plan_terms {
     struct tq_where_term filter[TQ_PLAN_TERMS_MAX];
     size_t filter_count;

@@ -91,22 +91,22 @@ static void append_term(sqlite3_str *out, const char *column, const struct tq_wh
     append_condition(out, column, term, first, count);
 }
 
-/* All rows that may pass, whichever is turned into the other. */
+/* All rows that may pass, whichever is turned into the other. To a number every text is larger, also where it stands
+ * for none: then the cast tells nothing. */
 static void append_either(sqlite3_str *out, const char *column, const struct tq_where_term *term, size_t first,
                           size_t count) {
     char as_number[TQ_STORED_MAX + 32];
+    bool below = term->op == SQLITE_INDEX_CONSTRAINT_EQ || term->op == SQLITE_INDEX_CONSTRAINT_IS ||
+                 term->op == SQLITE_INDEX_CONSTRAINT_LT || term->op == SQLITE_INDEX_CONSTRAINT_LE;
     sqlite3_snprintf(sizeof as_number, as_number, "CAST(%s AS NUMERIC)", column);
     sqlite3_str_appendall(out, sqlite3_str_length(out) > 0 ? " AND (" : "(");
     append_condition(out, column, term, first, count);
     sqlite3_str_appendall(out, " OR ");
-    append_condition(out, as_number, term, first, count);
+    if (below)
+        append_condition(out, as_number, term, first, count);
+    else
+        sqlite3_str_appendf(out, "typeof(%s) IN ('text', 'blob')", column);
     sqlite3_str_appendchar(out, 1, ')');
-}
-
-/* To a number every text is larger, also where it stands for none: then the cast tells nothing. */
-static bool has_either(int op) {
-    return op == SQLITE_INDEX_CONSTRAINT_EQ || op == SQLITE_INDEX_CONSTRAINT_IS || op == SQLITE_INDEX_CONSTRAINT_LT ||
-           op == SQLITE_INDEX_CONSTRAINT_LE;
 }
 
 static void forget_from(struct tq_where *filter, size_t first) {
@@ -135,7 +135,7 @@ static enum tq_status write_term(struct writing *w, const struct tq_sql_table *t
                                             column->kind != TQ_COLUMN_ID &&
                                             any_doubtful(filter, first, column->affinity);
     filter->left_out = filter->left_out || doubtful;
-    if (doubtful && !too_long && has_either(term->op)) {
+    if (doubtful && !too_long) {
         append_either(w->where, name, term, first, count);
         w->others = true;
         return TQ_OK;

@@ -12,6 +12,7 @@ struct tq_where_term {
     int column; /* of the declaration; -1: rowid */
     int op;     /* SQLITE_INDEX_CONSTRAINT_... */
     bool list, literal;
+    bool join; /* not a condition of the search if the statement has another table */
 };
 
 struct tq_where {

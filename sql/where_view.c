@@ -179,7 +179,7 @@ static const char pointer_type[] = "tq_where_collector";
 struct collector {
     struct tq_where_entry *entry;
     struct place place;
-    uint64_t budget;
+    uint64_t passed;
     enum tq_status status;
 };
 
@@ -191,13 +191,10 @@ static void collect(sqlite3_context *context, int count, sqlite3_value **values)
         sqlite3_result_error(context, "tq_slots: not for use in statements", -1);
         return;
     }
+    collector->passed++;
     if (sqlite3_value_type(values[1]) != SQLITE_INTEGER) return; /* a row without a vector */
-    bool more = collector->budget-- > 0;
-    if (more) {
-        uint64_t slot = (uint64_t)sqlite3_value_int64(values[1]);
-        collector->status = pass_slot(collector->entry, slot, &collector->place);
-    }
-    if (!more || collector->status != TQ_OK) sqlite3_result_error_code(context, SQLITE_ABORT);
+    collector->status = pass_slot(collector->entry, (uint64_t)sqlite3_value_int64(values[1]), &collector->place);
+    if (collector->status != TQ_OK) sqlite3_result_error_code(context, SQLITE_ABORT);
 }
 
 static void collected(sqlite3_context *context) { (void)context; }
@@ -207,18 +204,16 @@ int tq_where_register(struct tq_sql *sql) {
                                       collected, NULL);
 }
 
-/* *over: more than budget rows pass. */
 static enum tq_status run_slots(struct tq_sql_table *table, const struct tq_where *filter, sqlite3_stmt *statement,
-                                struct collector *collector, bool *over) {
+                                struct collector *collector) {
     enum tq_status status = TQ_OK;
     int pointer = sqlite3_bind_parameter_count(statement);
-    for (size_t at = 0; status == TQ_OK && !*over; at += filter->run) {
+    for (size_t at = 0; status == TQ_OK; at += filter->run) {
         tq_where_bind(filter, statement, at);
         (void)sqlite3_bind_pointer(statement, pointer, collector, pointer_type, NULL);
         int rc = sqlite3_step(statement);
         status = collector->status;
-        *over = status == TQ_OK && (rc & 0xff) == SQLITE_ABORT;
-        if (status == TQ_OK && !*over && rc != SQLITE_ROW && rc != SQLITE_DONE) {
+        if (status == TQ_OK && rc != SQLITE_ROW && rc != SQLITE_DONE) {
             status = tq_sql_fail(table->sql->db, rc, "filtering rows");
         }
         (void)sqlite3_reset(statement);
@@ -227,21 +222,33 @@ static enum tq_status run_slots(struct tq_sql_table *table, const struct tq_wher
     return status;
 }
 
+/* With a budget one row more, to know that there are more. */
+static char *filter_text(const struct tq_sql_table *table, const struct tq_where *filter, size_t vector,
+                         uint64_t budget) {
+    int pointer = (int)(filter->count - filter->long_count + filter->run) + 1;
+    const char *slot = tq_declaration_vector(&table->declaration, vector)->stored;
+    if (budget == UINT64_MAX) {
+        return sqlite3_mprintf("SELECT tq_slots(?%d, %s) FROM \"%w\".\"%w_rows\" WHERE %s", pointer, slot,
+                               table->schema, table->name, filter->where);
+    }
+    return sqlite3_mprintf("SELECT tq_slots(?%d, %s) FROM (SELECT %s FROM \"%w\".\"%w_rows\" WHERE %s LIMIT %lld)",
+                           pointer, slot, slot, table->schema, table->name, filter->where, (long long)budget + 1);
+}
+
+/* *over: more than budget rows pass. */
 static enum tq_status run_filter(struct tq_sql_table *table, const struct tq_where *filter,
                                  struct tq_where_entry *entry, uint64_t budget, bool *over) {
     sqlite3_stmt *statement = NULL;
-    struct collector collector = {.entry = entry, .budget = budget};
-    char *text = sqlite3_mprintf("SELECT tq_slots(?%d, %s) FROM \"%w\".\"%w_rows\" WHERE %s",
-                                 (int)(filter->count - filter->long_count + filter->run) + 1,
-                                 tq_declaration_vector(&table->declaration, entry->vector)->stored, table->schema,
-                                 table->name, filter->where);
+    struct collector collector = {.entry = entry};
+    char *text = filter_text(table, filter, entry->vector, budget);
     enum tq_status status = text == NULL ? TQ_NOMEM : tq_sql_take(table, text, &statement);
     if (status == TQ_OK) {
-        status = run_slots(table, filter, statement, &collector, over);
+        status = run_slots(table, filter, statement, &collector);
         (void)sqlite3_clear_bindings(statement);
         tq_sql_give(table, text, statement);
     }
     sqlite3_free(text);
+    *over = collector.passed > budget;
     return status;
 }
 

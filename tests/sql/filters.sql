@@ -60,6 +60,25 @@ SELECT json_extract(tq_explain(), '$.searches');
 SELECT count(*) FROM (VALUES (1), (2), (3)) AS v CROSS JOIN docs('[50.2,0]', 4);
 SELECT json_extract(tq_explain(), '$.searches'), json_extract(tq_explain(), '$.returned');
 SELECT group_concat(a.rowid) FROM docs('[5.25,0]', 4) AS a JOIN docs('[7.25,0]', 4) AS b ON a.rowid = b.rowid;
+SELECT '-- k and =: a condition of the search, or of the join';
+SELECT rowid FROM docs WHERE e MATCH '[50.2,0]' AND k = 1 AND rowid = 7;
+.parameter set :id 7
+SELECT rowid FROM docs WHERE e MATCH '[50.2,0]' AND k = 1 AND rowid = :id ORDER BY distance;
+SELECT v.column1, docs.rowid FROM (VALUES (50), (51), (53)) AS v LEFT JOIN docs ON e MATCH '[50.2,0]' AND k = 2 AND
+  docs.rowid = v.column1;
+SELECT count(*) FROM docs WHERE e MATCH '[50.2,0]' AND k IN (1, 2);
+SELECT count(*) FROM docs WHERE e MATCH '[50.2,0]' AND k < 5;
+SELECT '-- numbers beside text, where a parameter does not tell what is meant';
+CREATE VIRTUAL TABLE mixed USING tq(e FLOAT[1] metric=l2, t TEXT, u);
+INSERT INTO mixed(e, t, u) VALUES ('[1]', '5', 5), ('[2]', '10', 10), ('[3]', 'x', 'x'), ('[4]', '5.0', '5');
+.parameter set :n 5
+SELECT rowid FROM mixed('[0]', 1) WHERE u > :n;
+SELECT rowid FROM mixed('[0]', 2) WHERE u = 5;
+SELECT rowid FROM mixed('[0]', 2) WHERE t = :n;
+SELECT mixed.rowid FROM (SELECT CAST(5 AS REAL) AS r) JOIN mixed ON t = r AND e MATCH '[0]';
+CREATE TABLE numbers(n INTEGER);
+INSERT INTO numbers VALUES (5);
+SELECT mixed.rowid FROM numbers JOIN mixed ON t = n AND e MATCH '[0]';
 SELECT '-- many queries: read ahead and searched together; the answers are those of one at a time';
 CREATE TABLE queries(id INTEGER PRIMARY KEY, v);
 WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < 700)
@@ -79,3 +98,8 @@ INSERT INTO docs(rowid, n) VALUES (30000, 7), (30001, 8);
 SELECT group_concat(rowid) FROM docs WHERE e IS NULL;
 SELECT count(*) FROM docs WHERE e IS NULL AND n = 7;
 SELECT count(*) FROM docs WHERE e MATCH '[0,0]' AND n = 7 AND e IS NULL;
+-- more rows without a vector than are looked at before a bitmap is made
+CREATE VIRTUAL TABLE sparse USING tq(e FLOAT[2] metric=l2, n INTEGER INDEXED);
+WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < 3000)
+INSERT INTO sparse(rowid, e, n) SELECT i, CASE WHEN i % 3 = 0 THEN '[' || i || ',0]' END, 1 FROM r;
+SELECT count(*), max(rowid) FROM sparse WHERE e MATCH '[0,0]' AND n = 1 AND k = 2000;

@@ -94,8 +94,9 @@ def find_extensions(env):
         spec = importlib.util.find_spec(package)
         for folder in spec.submodule_search_locations or [] if spec else []:
             path = os.path.join(folder, file)
-            tried = subprocess.run(["sqlite3", "-cmd", ".load " + path, ":memory:", "SELECT 1"], env=env,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+            command = ["sqlite3", "-batch", "-init", "/dev/null", "-cmd", ".load " + path, ":memory:", "SELECT 1"]
+            tried = subprocess.run(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                   check=False)
             if tried.stdout == "1\n":
                 found[module] = path
     return found
@@ -143,15 +144,14 @@ def check_document(library, path, env, found, update):
     printed = run_blocks(library, env, found, blocks, files)
     if not blocks or printed is None:
         return "no statements found" if not blocks else "a block does not end with its statement"
-    for (_, sql, end, expected, text_end), output in reversed(list(zip(blocks, printed))):
-        if output == expected:
-            continue
-        if not update:
-            return f"{sql.splitlines()[0]!r}: {difference(expected, output)}"
+    differing = [(block, output) for block, output in zip(blocks, printed) if output != block[3]]
+    if not update:
+        wrong = (f"{block[1].splitlines()[0]!r}: {difference(block[3], output)}" for block, output in differing)
+        return next(wrong, None)
+    for (_, _, end, _, text_end), output in reversed(differing):
         text = text[:end] + (f"```text\n{output}```\n" if output else "") + text[text_end:]
-    if update:
-        with open(path, "w", encoding="utf-8") as handle:
-            handle.write(text)
+    with open(path, "w", encoding="utf-8") as handle:
+        handle.write(text)
     return None
 
 
@@ -164,8 +164,8 @@ def check_documents(library, env, update):
         failed += wrong is not None
     for module in EXTENSIONS:
         if module not in found:
-            print(f"skipped: statements that need {module} (pip install {EXTENSIONS[module][0]}); "
-                  "an ordinary table stands in for its own")
+            package = EXTENSIONS[module][0].replace("_", "-")
+            print(f"skipped: statements that need {module} (pip install {package}); its tables are ordinary ones here")
     return failed
 
 

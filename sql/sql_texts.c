@@ -1,6 +1,8 @@
-/* WHERE as rewritten for the table of rows: is it nothing but comparisons of columns with values, joined by AND? */
+/* Questions about SQL text that need no grammar of the whole: of WHERE as rewritten for the table of rows, whether
+ * it is nothing but comparisons of columns with values, joined by AND; of a statement, how many tables it reads. */
 #include "sql/recognise.h"
 #include "sql/sql_tokens.h"
+#include "src/base/base.h"
 
 static bool is_value(const struct tq_tokens *t, size_t *at) {
     if (tq_token_is_sign(t, *at, '-')) {
@@ -70,4 +72,25 @@ bool tq_where_has_list(const char *where) {
         if (tq_token_is_keyword(&tokens, at, "IN")) return true;
     }
     return false;
+}
+
+bool tq_reads_one_table(const char *sql) {
+    static const char *const ends[] = {"WHERE", "GROUP", "ORDER", "LIMIT", "WINDOW"};
+    struct tq_tokens t;
+    size_t froms = 0, from = 0;
+    int depth = 0;
+    if (!tq_tokens_read(sql, NULL, &t)) return false;
+    for (size_t at = 0; at < t.count; at++) {
+        if (!tq_token_is_keyword(&t, at, "FROM")) continue;
+        froms++;
+        from = at;
+    }
+    for (size_t at = from + 1; froms == 1 && at < t.count; at++) {
+        depth += tq_token_is_sign(&t, at, '(') - tq_token_is_sign(&t, at, ')');
+        for (size_t i = 0; i < TQ_COUNT(ends) && depth == 0; i++) {
+            if (tq_token_is_keyword(&t, at, ends[i])) return true;
+        }
+        if (depth == 0 && (tq_token_is_sign(&t, at, ',') || tq_token_is_keyword(&t, at, "JOIN"))) return false;
+    }
+    return froms == 1;
 }
