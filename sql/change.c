@@ -198,9 +198,10 @@ enum tq_status tq_writer_look(struct tq_sql_table *table, int64_t id, bool *foun
 
 /* ---- Writing ---- */
 
-static enum tq_status delete_slot(struct tq_sql_table *table, struct tq_change *change, int64_t id, uint64_t slot) {
+static enum tq_status delete_slot(struct tq_sql_table *table, struct tq_change *change, int64_t id, size_t vector,
+                                  uint64_t slot) {
     struct tq_sql_part *part = NULL;
-    TQ_TRY(tq_sql_part_of_slot(table, slot, &part));
+    TQ_TRY(tq_sql_part_of_slot(table, slot, vector, &part));
     part->used = true;
     TQ_TRY(tq_table_delete_slot(part->table, id, slot));
     change->wrote = change->logged = true;
@@ -216,7 +217,7 @@ static enum tq_status delete_slots(struct tq_sql_table *table, struct tq_change 
     for (size_t v = 0; v < table->declaration.vectors && rc == SQLITE_ROW && status == TQ_OK; v++) {
         int column = (int)v + 1;
         if (sqlite3_column_type(statement, column) == SQLITE_NULL) continue;
-        status = delete_slot(table, change, id, (uint64_t)sqlite3_column_int64(statement, column));
+        status = delete_slot(table, change, id, v, (uint64_t)sqlite3_column_int64(statement, column));
     }
     if (status != TQ_OK) {
         tq_sql_give(table, table->writer->texts[TQ_TEXT_LOOK], statement);
@@ -338,7 +339,7 @@ static enum tq_status write_all(struct tq_sql_table *table, struct tq_change *ch
     }
     for (size_t v = 0; change->had && v < table->declaration.vectors; v++) {
         const struct tq_vector_change *vector = &table->writer->vectors[v];
-        if (vector->had && vector->written) TQ_TRY(delete_slot(table, change, change->old_id, vector->old_slot));
+        if (vector->had && vector->written) TQ_TRY(delete_slot(table, change, change->old_id, v, vector->old_slot));
     }
     TQ_TRY(put_vectors(table, change));
     TQ_TRY(change->had ? update_row(table, change, values) : insert_row(table, change, values));

@@ -245,7 +245,7 @@ static enum tq_status read_type(const char *argument, const char **at, char *typ
     size_t length = 0;
     for (*at = skip_blanks(*at); is_name_byte(**at); *at = skip_blanks(*at)) {
         const char *after = take_bare(*at, word, sizeof word);
-        if (after == NULL) return fail_type(argument);
+        if (after == NULL || strchr("$0123456789", *word) != NULL) return fail_type(argument);
         if (ends_type(word)) break;
         size_t size = strlen(word), blank = length > 0;
         if (length + blank + size > NAME_BYTES) return fail_type(argument);

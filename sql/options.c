@@ -238,7 +238,7 @@ enum tq_status tq_options_wrap(const void *vector, size_t vector_size, const cha
     memcpy(at, inner, inner_size);
     if (inner_size > 0) at[inner_size++] = ';';
     memcpy(at + inner_size, text, text_size);
-    memcpy(made + before, vector, vector_size);
+    if (vector_size > 0) memcpy(made + before, vector, vector_size); /* of an empty blob, SQLite gives NULL */
     enum tq_status status = tq_options_read(at, all, &ignored);
     if (status != TQ_OK) {
         tq_free(made);

@@ -30,6 +30,16 @@ static enum tq_status reserve(struct tq_sql_table *table, size_t number) {
     return TQ_OK;
 }
 
+/* The engine of a column reads the rows of all its parts: their formats must be one. */
+static enum tq_status check_format(const struct tq_sql_table *table, size_t number, const struct tq_table *part) {
+    const struct tq_engine *engine = table->engines == NULL ? NULL : table->engines[number % table->declaration.vectors];
+    if (engine == NULL) return TQ_OK;
+    const struct tq_format *a = &engine->codec->format, *b = tq_table_format(part);
+    bool same = a->dim == b->dim && a->bits == b->bits && a->qjl == b->qjl && a->metric == b->metric &&
+                a->rows == b->rows && a->seed == b->seed;
+    return same ? TQ_OK : tq_fail(TQ_CORRUPT, "table \"%s\": part %zu is not like its column", table->name, number);
+}
+
 enum tq_status tq_sql_part(struct tq_sql_table *table, size_t number, struct tq_sql_part **part) {
     if (number < table->part_capacity && table->parts[number] != NULL) {
         *part = table->parts[number];
@@ -50,6 +60,7 @@ enum tq_status tq_sql_part(struct tq_sql_table *table, size_t number, struct tq_
         status = tq_table_open_part(open->table, (uint32_t)number, &made->table);
     else
         status = tq_table_open(table->place->conn, table->place->env, table->name, &made->table);
+    if (status == TQ_OK) status = check_format(table, number, made->table);
     if (status != TQ_OK) {
         part_free(made);
         return status;
@@ -58,7 +69,11 @@ enum tq_status tq_sql_part(struct tq_sql_table *table, size_t number, struct tq_
     return TQ_OK;
 }
 
-enum tq_status tq_sql_part_of_slot(struct tq_sql_table *table, uint64_t slot, struct tq_sql_part **part) {
+enum tq_status tq_sql_part_of_slot(struct tq_sql_table *table, uint64_t slot, size_t vector, struct tq_sql_part **part) {
+    if (tq_slot_part(slot) % table->declaration.vectors != vector) {
+        return tq_fail(TQ_CORRUPT, "table \"%s\": slot %llu is not one of vector column %zu", table->name,
+                       (unsigned long long)slot, vector);
+    }
     return tq_sql_part(table, tq_slot_part(slot), part);
 }
 

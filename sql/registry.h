@@ -134,8 +134,8 @@ const char *tq_sql_file(sqlite3 *db, const char *schema);
 
 /* A part, opened if need be. Number: partition * declaration.vectors + vector. */
 enum tq_status tq_sql_part(struct tq_sql_table *table, size_t number, struct tq_sql_part **part);
-/* That of a slot, for reading a row. */
-enum tq_status tq_sql_part_of_slot(struct tq_sql_table *table, uint64_t slot, struct tq_sql_part **part);
+/* That of a slot of a vector column, for reading a row. TQ_CORRUPT: the slot is another column's. */
+enum tq_status tq_sql_part_of_slot(struct tq_sql_table *table, uint64_t slot, size_t vector, struct tq_sql_part **part);
 /* The part of the values of a partition (values[declaration.partitions], or NULL without partitions) for writing:
  * made if it is not there; *number is that of the partition. */
 enum tq_status tq_sql_partition(struct tq_sql_table *table, sqlite3_value **values, uint32_t *number);

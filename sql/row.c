@@ -150,13 +150,14 @@ enum tq_status tq_rows_next(struct tq_sql_cursor *cursor) {
 
 /* The view of the part that has a slot. It is asked for once, and again when the table has changed: the statement that
  * reads sees one snapshot of everything else. */
-static enum tq_status look_at_part(struct tq_sql_cursor *cursor, uint64_t slot) {
+static enum tq_status look_at_part(struct tq_sql_cursor *cursor, uint64_t slot, size_t vector) {
     struct tq_sql_table *table = cursor->table;
     struct tq_sql_part *part = NULL;
     uint32_t number = tq_slot_part(slot);
-    if (cursor->look.known && cursor->look.number == number && cursor->look.changes == table->changes) return TQ_OK;
+    bool same = cursor->look.known && cursor->look.number == number && cursor->look.changes == table->changes;
+    if (same && number % table->declaration.vectors == vector) return TQ_OK;
     cursor->look.known = false;
-    TQ_TRY(tq_sql_part_of_slot(table, slot, &part));
+    TQ_TRY(tq_sql_part_of_slot(table, slot, vector, &part));
     TQ_TRY(tq_table_view(part->table, &cursor->look.view));
     cursor->look.number = number;
     cursor->look.changes = table->changes;
@@ -184,7 +185,7 @@ enum tq_status tq_row_unit(struct tq_sql_cursor *cursor, size_t vector, const ui
     int place = slot_place(cursor, vector);
     if (!found || sqlite3_column_type(cursor->row.statement, place) == SQLITE_NULL) return TQ_OK;
     uint64_t slot = (uint64_t)sqlite3_column_int64(cursor->row.statement, place);
-    TQ_TRY(look_at_part(cursor, slot));
+    TQ_TRY(look_at_part(cursor, slot, vector));
     const struct tq_view *view = &cursor->look.view;
     size_t at = tq_sql_view_find(view->segments, view->count, slot, cursor->look.segment);
     enum tq_status status = TQ_NOT_FOUND;

@@ -44,6 +44,7 @@ static int make(sqlite3 *db, struct tq_sql *sql, int count, const char *const *a
     if (status == TQ_OK && create) status = tq_sql_table_create(made->table);
     int rc = status == TQ_OK ? declare(db, name, &made->table->declaration) : fail(error, create ? NULL : name, status);
     if (rc != SQLITE_OK) {
+        if (status == TQ_OK) *error = sqlite3_mprintf("%s", sqlite3_errmsg(db)); /* a type that is none to SQLite */
         tq_sql_table_release(made->table);
         sqlite3_free(made);
         return rc;

@@ -39,10 +39,15 @@ void tq_where_forget(struct tq_sql_table *table) {
 
 /* ---- Finding ---- */
 
-/* Text, then each value: its type, size and bytes. */
-static char *make_key(const struct tq_where *filter, size_t *size) {
+/* Text, then each value: its type, size and bytes; and what LIKE means now, which a pragma decides. */
+static char *make_key(struct tq_sql_table *table, const struct tq_where *filter, size_t *size) {
     sqlite3_str *out = sqlite3_str_new(NULL);
     sqlite3_str_appendall(out, filter->where);
+    if (sqlite3_strglob("*[lL][iI][kK][eE]*", filter->where) == 0) {
+        int64_t any_case = 0;
+        (void)tq_sql_once(table, "SELECT 'a' LIKE 'A'", 0, NULL, &any_case);
+        sqlite3_str_appendchar(out, 1, any_case != 0 ? 'a' : 'A');
+    }
     for (size_t i = 0; i < filter->count; i++) {
         sqlite3_value *value = filter->values[i];
         int type = sqlite3_value_type(value);
@@ -82,7 +87,7 @@ static void drop_oldest(struct tq_sql_table *table) {
 static enum tq_status find_entry(struct tq_sql_table *table, size_t vector, const struct tq_where *filter,
                                  struct tq_where_entry **out) {
     size_t size = 0;
-    char *key = make_key(filter, &size);
+    char *key = make_key(table, filter, &size);
     if (key == NULL) return TQ_NOMEM;
     struct tq_where_entry **link = &table->filters, *entry = NULL;
     for (; *link != NULL; link = &(*link)->next) {

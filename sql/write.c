@@ -249,7 +249,7 @@ static enum tq_status read_stored(struct tq_sql_table *table, const struct tq_ch
     uint32_t row = 0;
     if (vector->stored == NULL) vector->stored = tq_alloc_array(format_of(table, number)->dim, sizeof(float));
     if (vector->stored == NULL) return TQ_NOMEM;
-    TQ_TRY(tq_sql_part_of_slot(table, vector->old_slot, &part));
+    TQ_TRY(tq_sql_part_of_slot(table, vector->old_slot, number, &part));
     TQ_TRY(tq_table_find_slot(part->table, change->old_id, vector->old_slot, &where, &row));
     return tq_engine_vector(table->engines[number], where.segment, row, vector->stored);
 }

@@ -34,3 +34,7 @@ for table in codes exact by-k; do
         --keep "$build/peers-graphs"
 done
 "$root/bench/peers/run.sh" --sql "$base" "$query" --name "$name"
+# sqlite-vec is there from the line before, if it could be had.
+python=${TQ_PEERS_VENV:-$root/build/peers-venv}/bin/python
+vec=$("$python" -c 'import sqlite_vec; print(sqlite_vec.loadable_path())') || vec=
+taskset -c "$core" "$build/sql_cases" "$base" "$query" ${vec:+--vec "$vec"} >"$out/sql-cases-$name.md"

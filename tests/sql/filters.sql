@@ -2,7 +2,6 @@
 CREATE VIRTUAL TABLE docs USING tq(e FLOAT[2] metric=l2, n INTEGER INDEXED, m INTEGER, word TEXT INDEXED, +note);
 WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < 20000)
 INSERT INTO docs(rowid, e, n, m, word) SELECT i, '[' || i || ',0]', i % 100, i % 100, 'w' || (i % 10) FROM r;
-.headers off
 SELECT '-- few pass: a bitmap; many: each row that the search finds';
 SELECT group_concat(rowid) FROM (SELECT rowid FROM docs WHERE e MATCH '[0,0]' AND n = 7 ORDER BY distance LIMIT 3);
 SELECT json_extract(tq_explain(), '$.filter'), json_extract(tq_explain(), '$.searches');
@@ -11,8 +10,8 @@ SELECT json_extract(tq_explain(), '$.filter'), json_extract(tq_explain(), '$.sea
 SELECT rowid FROM docs WHERE e MATCH '[0,0]' AND n >= 21 AND k = 3;
 SELECT json_extract(tq_explain(), '$.filter'), json_extract(tq_explain(), '$.searches') > 1;
 SELECT group_concat(rowid) FROM (SELECT rowid FROM docs WHERE e MATCH '[0,0]' AND m IN (3, 5) ORDER BY distance LIMIT 3);
-SELECT group_concat(rowid) FROM (SELECT rowid FROM docs WHERE e MATCH '[0,0]' AND rowid IN (SELECT value * 1000 FROM
-  generate_series(1, 20)) ORDER BY distance LIMIT 3);
+SELECT group_concat(rowid) FROM (SELECT rowid FROM docs WHERE e MATCH '[0,0]' AND rowid IN (SELECT column1 * 1000 FROM
+  (VALUES (1), (2), (3), (4), (5))) ORDER BY distance LIMIT 3);
 SELECT '-- none of the nearest passes, though half of all do';
 SELECT group_concat(rowid) FROM (SELECT rowid FROM docs WHERE e MATCH '[0,0]' AND rowid > 10000 ORDER BY distance LIMIT 3);
 SELECT group_concat(rowid) FROM (SELECT rowid FROM docs WHERE e MATCH '[0,0]' AND m + 0 = 99 AND word > 'w8' ORDER BY
@@ -44,6 +43,12 @@ DELETE FROM docs WHERE rowid = 2;
 SELECT group_concat(rowid) FROM (SELECT rowid FROM docs WHERE e MATCH '[0,0]' AND n = 7 ORDER BY distance LIMIT 3);
 INSERT INTO docs(rowid, e, n) VALUES (2, '[0,0]', 7);
 SELECT group_concat(rowid) FROM (SELECT rowid FROM docs WHERE e MATCH '[0,0]' AND n = 7 ORDER BY distance LIMIT 3);
+SELECT '-- LIKE as it is understood now';
+SELECT count(*) FROM docs WHERE e MATCH '[0,0]' AND word LIKE 'W1' AND k = 100000;
+PRAGMA case_sensitive_like = ON;
+SELECT count(*) FROM docs WHERE e MATCH '[0,0]' AND word LIKE 'W1' AND k = 100000;
+PRAGMA case_sensitive_like = OFF;
+SELECT count(*) FROM docs WHERE e MATCH '[0,0]' AND word LIKE 'W1' AND k = 100000;
 SELECT '-- UPDATE of other columns writes neither codes nor log';
 INSERT INTO docs(docs) VALUES ('optimize');
 UPDATE docs SET n = n + 1, word = 'x' WHERE rowid < 1000;

@@ -48,7 +48,9 @@ KNOWN = (
      "MATERIALIZED and RETURNING came with 3.35"),
     (before(3, 38), "peer_knn", r"1[12]\|8[89]\.0$",
      "SQLite asks for one value of IN after another, and k counts for each"),
-    (before(3, 38), "peer_wishes", r"710,720,730", "likewise"),
+    (before(3, 38), "peer_wishes", r"710,720,730|$|10$", "likewise; and of IN (SELECT ..), k comes first"),
+    (before(3, 38), "peer_partitions", r"51:21\.0,3:27\.0,1:29\.0|$", "likewise"),
+    (before(3, 38), "filters", r"1000\|3503500|142\|71071|3$|error: tq: docs: k is compared", "likewise"),
     (pep249, "peer_wishes", r"\[5,0\]\|5$", "the module steps ahead, and an error hides the row before it"),
     (pep249, "errors", r"\[1,2,3\]\|1$", "the module steps ahead, and an error hides the row before it"),
 )
