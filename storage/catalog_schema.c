@@ -101,16 +101,46 @@ enum tq_status tq_catalog_part_add(struct tq_conn *conn, const char *name, uint3
                          (int)format->rows, (long long)format->seed, (long long)nonce, first, first);
 }
 
+/* The list of what is to be deleted goes with the table, and may name values of indexes that were dropped before: their
+ * numbers are listed once more. */
+static enum tq_status list_again(struct tq_conn *conn, const char *name) {
+    const sqlite3_api_routines *sqlite3_api = conn->api;
+    sqlite3_stmt *stmt = NULL;
+    enum tq_status status = TQ_OK;
+    uint32_t last = 0;
+    char *sql = sqlite3_mprintf("SELECT keys FROM \"%w\".\"%w_gc\"", conn->schema, name);
+    int rc = sql == NULL ? SQLITE_NOMEM : sqlite3_prepare_v2(conn->db, sql, -1, &stmt, NULL);
+    sqlite3_free(sql);
+    while (rc == SQLITE_OK && status == TQ_OK && sqlite3_step(stmt) == SQLITE_ROW) {
+        const uint8_t *keys = sqlite3_column_blob(stmt, 0);
+        size_t count = (size_t)sqlite3_column_bytes(stmt, 0) / sizeof(uint64_t);
+        for (size_t i = 0; i < count && status == TQ_OK; i++) {
+            uint64_t key;
+            memcpy(&key, keys + i * sizeof key, sizeof key);
+            uint32_t number = (uint32_t)(key >> 40);
+            if (number == last) continue;
+            status = tq_conn_execf(conn, name, "INSERT OR IGNORE INTO \"%w\".tqlite_dropped VALUES (%u)", conn->schema,
+                                   number);
+            last = number;
+        }
+    }
+    (void)sqlite3_finalize(stmt);
+    return status;
+}
+
 enum tq_status tq_catalog_drop(struct tq_conn *conn, const char *name) {
     const char *s = conn->schema;
     TQ_TRY(must_exist(conn, name));
-    return tq_conn_execf(conn, name,
+    TQ_TRY(tq_conn_execf(conn, name,
                          "CREATE TABLE IF NOT EXISTS \"%w\".tqlite_dropped(number INTEGER PRIMARY KEY);"
-                         "INSERT OR IGNORE INTO \"%w\".tqlite_dropped SELECT number FROM \"%w\".\"%w_state\";"
+                         "INSERT OR IGNORE INTO \"%w\".tqlite_dropped SELECT number FROM \"%w\".\"%w_state\"",
+                         s, s, s, name));
+    TQ_TRY(list_again(conn, name));
+    return tq_conn_execf(conn, name,
                          "DROP TABLE \"%w\".\"%w_rows\"; DROP TABLE \"%w\".\"%w_log\";"
                          "DROP TABLE \"%w\".\"%w_seg\"; DROP TABLE \"%w\".\"%w_gc\";"
                          "DROP TABLE \"%w\".\"%w_state\"",
-                         s, s, s, name, s, name, s, name, s, name, s, name, s, name);
+                         s, name, s, name, s, name, s, name, s, name);
 }
 
 enum tq_status tq_catalog_dropped_take(struct tq_catalog *catalog, uint32_t *number) {
