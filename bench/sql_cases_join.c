@@ -42,6 +42,56 @@ static void make_big(sqlite3 *db) {
     if (sql_integer(db, "SELECT count(*) FROM big") != OUTER_ROWS) bench_check(TQ_CORRUPT);
 }
 
+/* ---- Many queries in one statement ---- */
+
+/* A sub-select with a LIMIT hides where the queries come from. */
+static const struct join together[] = {
+    {"FROM queries AS q, docs(q.v, 10)", "SELECT q.id, docs.rowid FROM queries AS q, docs(q.v, 10)"},
+    {"one search after another",
+     "SELECT q.id, docs.rowid FROM (SELECT id, v FROM queries LIMIT -1 OFFSET 0) AS q, docs(q.v, 10)"},
+};
+
+static double ask_together(sqlite3 *db, const char *sql, size_t *rows, uint64_t *sum) {
+    sqlite3_stmt *statement = sql_prepare(db, sql);
+    double start = sql_seconds_of_thread();
+    *rows = 0;
+    *sum = 0;
+    while (sqlite3_step(statement) == SQLITE_ROW) {
+        ++*rows;
+        *sum += (uint64_t)sqlite3_column_int64(statement, 0) * 31 + (uint64_t)sqlite3_column_int64(statement, 1);
+    }
+    (void)sqlite3_finalize(statement);
+    return sql_seconds_of_thread() - start;
+}
+
+static void print_together(struct sql_cases *c, sqlite3 *db) {
+    enum { COUNT = TQ_COUNT(together) };
+    double seconds[COUNT][ROUNDS];
+    uint64_t sums[COUNT];
+    size_t rows[COUNT];
+    sql_run(db, "CREATE TEMP TABLE queries(id INTEGER PRIMARY KEY, v BLOB)");
+    sqlite3_stmt *insert = sql_prepare(db, "INSERT INTO temp.queries(v) VALUES (?1)");
+    for (size_t q = 0; q < c->queries.rows; q++) {
+        sql_bind_blob(c, insert, 1, bench_matrix_row(&c->queries, q));
+        if (sqlite3_step(insert) != SQLITE_DONE) bench_check(TQ_IO);
+        (void)sqlite3_reset(insert);
+    }
+    (void)sqlite3_finalize(insert);
+    for (size_t i = 0; i < COUNT * ROUNDS; i++) {
+        seconds[i % COUNT][i / COUNT] = ask_together(db, together[i % COUNT].sql, &rows[i % COUNT], &sums[i % COUNT]);
+    }
+    if (rows[0] != rows[1] || sums[0] != sums[1]) {
+        (void)printf("WRONG: together other rows are found than one by one\n");
+        c->failed = true;
+    }
+    (void)printf("\n### %zu queries in one statement\n\n| statement | queries a second | rows |\n|---|---|---|\n",
+                 c->queries.rows);
+    for (size_t i = 0; i < COUNT; i++) {
+        double middle = bench_median(seconds[i], ROUNDS);
+        (void)printf("| %s | %.0f | %zu |\n", together[i].label, (double)c->queries.rows / middle, rows[i]);
+    }
+}
+
 void sql_cases_join(struct sql_cases *c) {
     enum { COUNT = TQ_COUNT(joins) };
     struct sql_way ways[COUNT] = {0};
@@ -70,6 +120,7 @@ void sql_cases_join(struct sql_cases *c) {
                      sql_explained(ways[i].explain, "searches", searches, sizeof searches),
                      sql_explained(ways[i].explain, "path", path, sizeof path));
     }
+    print_together(c, db);
     (void)sqlite3_close(db);
     (void)fflush(stdout);
 }

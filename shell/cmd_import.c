@@ -70,10 +70,15 @@ static enum tq_status make_table(struct import *import) {
 
 static enum tq_status look_at_table(struct import *import) {
     char *dim = NULL;
-    TQ_TRY(shell_session_value(import->session, "SELECT json_extract(tq_info(?1), '$.indexes[0].column')",
+    /* Of the first vector column, where there are several. */
+    TQ_TRY(shell_session_value(import->session,
+                               "SELECT coalesce(json_extract(i, '$.column'), json_extract(i, '$.indexes[0].column'))"
+                               " FROM (SELECT tq_info(?1) AS i)",
                                import->table, &import->column));
-    TQ_TRY(shell_session_value(import->session, "SELECT json_extract(tq_info(?1), '$.indexes[0].dim')", import->table,
-                               &dim));
+    TQ_TRY(shell_session_value(import->session,
+                               "SELECT coalesce(json_extract(i, '$.dim'), json_extract(i, '$.indexes[0].dim'))"
+                               " FROM (SELECT tq_info(?1) AS i)",
+                               import->table, &dim));
     long table_dim = dim == NULL ? 0 : strtol(dim, NULL, 10);
     sqlite3_free(dim);
     if (table_dim == (long)import->npy.dim && import->column != NULL) return TQ_OK;

@@ -349,7 +349,8 @@ static enum tq_status write_all(struct tq_sql_table *table, struct tq_change *ch
 enum tq_status tq_change_write(struct tq_sql_table *table, struct tq_change *change, sqlite3_value **values) {
     enum tq_status status = write_all(table, change, values);
     if (status == TQ_OK || !change->wrote) return status;
-    /* Half a change: only a code after which SQLite rolls the transaction back will do. */
+    /* Half a change: only a code after which SQLite rolls back will do. */
+    if (status == TQ_FULL || status == TQ_NOMEM) return status;
     char text[400];
     sqlite3_snprintf(sizeof text, text, "%s", tq_message());
     return tq_fail(TQ_IO, "%s; the transaction was rolled back", text);

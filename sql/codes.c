@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sql/functions.h"
+#include "sql/index_options.h"
 #include "sql/value.h"
 #include "src/base/alloc.h"
 #include "src/base/f16.h"
@@ -104,50 +105,18 @@ static const char *take_word(const char *at, char *word, size_t size) {
     return at + strspn(at, BLANKS);
 }
 
-static enum tq_status read_number(const char *key, const char *text, uint64_t low, uint64_t high, uint64_t *number) {
-    const char *at = text;
-    *number = 0;
-    while (*at >= '0' && *at <= '9' && *number <= high / 10) *number = *number * 10 + (uint64_t)(*at++ - '0');
-    if (*at == 0 && *number >= low && *number <= high) return TQ_OK;
-    return tq_fail(TQ_MISUSE, "%s is \"%.40s\"; it must be %llu to %llu", key, text, (unsigned long long)low,
-                   (unsigned long long)high);
-}
-
-static enum tq_status read_metric(const char *text, enum tq_metric *metric) {
-    static const char *const names[] = {[TQ_COSINE] = "cosine", [TQ_IP] = "ip", [TQ_L2] = "l2"};
-    for (size_t i = 0; i < TQ_COUNT(names); i++) {
-        if (sqlite3_stricmp(text, names[i]) != 0) continue;
-        *metric = (enum tq_metric)i;
-        return TQ_OK;
-    }
-    return tq_fail(TQ_MISUSE, "metric is \"%.40s\"; it must be cosine, ip or l2", text);
-}
-
-enum option { OPTION_BITS, OPTION_QJL, OPTION_METRIC, OPTION_SEED, OPTION_COUNT };
-static const char *const option_names[OPTION_COUNT] = {"bits", "qjl", "metric", "seed"};
+/* Those that a code depends on; rows are none. */
+static const char *const option_names[] = {"bits", "qjl", "metric", "seed"};
 
 static size_t find_option(const char *key) {
     size_t option = 0;
-    while (option < OPTION_COUNT && sqlite3_stricmp(key, option_names[option]) != 0) option++;
+    while (option < TQ_COUNT(option_names) && sqlite3_stricmp(key, option_names[option]) != 0) option++;
     return option;
-}
-
-static enum tq_status read_option(size_t option, const char *text, struct tq_index_options *options) {
-    static const struct {
-        uint64_t low, high;
-    } ranges[OPTION_COUNT] = {[OPTION_BITS] = {1, TQ_BITS_MAX}, [OPTION_QJL] = {0, 1}, [OPTION_SEED] = {0, INT64_MAX}};
-    uint64_t number = 0;
-    if (option == OPTION_METRIC) return read_metric(text, &options->metric);
-    TQ_TRY(read_number(option_names[option], text, ranges[option].low, ranges[option].high, &number));
-    if (option == OPTION_BITS) options->bits = (uint32_t)number;
-    if (option == OPTION_QJL) options->qjl = (int)number;
-    if (option == OPTION_SEED) options->seed = number;
-    return TQ_OK;
 }
 
 /* Commas or blanks between options, as in tq_query(). */
 static enum tq_status read_options(sqlite3_value *value, struct tq_index_options *options) {
-    bool said[OPTION_COUNT] = {false};
+    bool said[TQ_COUNT(option_names)] = {false};
     char key[64], word[64];
     if (sqlite3_value_type(value) != SQLITE_TEXT) {
         return tq_fail(TQ_MISUSE, "options are a text such as 'bits=4, qjl=1', not %s", tq_value_type_name(value));
@@ -159,12 +128,12 @@ static enum tq_status read_options(sqlite3_value *value, struct tq_index_options
         if (at != NULL) at = *at == '=' ? take_word(at + 1 + strspn(at + 1, BLANKS), word, sizeof word) : NULL;
         if (at == NULL) return tq_fail(TQ_MISUSE, "\"%.60s\": an option is written as bits=4", text);
         size_t option = find_option(key);
-        if (option == OPTION_COUNT) {
+        if (option == TQ_COUNT(option_names)) {
             return tq_fail(TQ_MISUSE, "unknown option \"%.40s\"; there are bits, qjl, metric and seed", key);
         }
         if (said[option]) return tq_fail(TQ_MISUSE, "%s is given twice", option_names[option]);
         said[option] = true;
-        TQ_TRY(read_option(option, word, options));
+        TQ_TRY(tq_index_option_set(key, word, options));
         text = at;
     }
     return TQ_OK;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sql/index_options.h"
 #include "sql/registry.h"
 #include "src/base/alloc.h"
 
@@ -66,72 +67,7 @@ static bool is_one_of(const char *word, const char *const *words, size_t count) 
     return false;
 }
 
-/* A whole number of 64 bits, decimal. */
-static bool take_number(const char *text, uint64_t *number) {
-    if (*text == 0) return false;
-    *number = 0;
-    for (; isdigit((unsigned char)*text); text++) {
-        if (__builtin_mul_overflow(*number, 10u, number)) return false;
-        if (__builtin_add_overflow(*number, (uint64_t)(*text - '0'), number)) return false;
-    }
-    return *text == 0;
-}
-
 /* ---- bits=4 ---- */
-
-static const char *const option_keys[] = {"bits", "metric", "distance_metric", "rows", "qjl", "seed"};
-
-static enum tq_status read_metric(const char *key, const char *value, enum tq_metric *metric) {
-    static const struct {
-        const char *name;
-        enum tq_metric metric;
-    } metrics[] = {{"cosine", TQ_COSINE}, {"ip", TQ_IP}, {"l2", TQ_L2}, {"dot", TQ_IP}};
-    for (size_t i = 0; i < TQ_COUNT(metrics); i++) {
-        if (sqlite3_stricmp(value, metrics[i].name) != 0) continue;
-        *metric = metrics[i].metric;
-        return TQ_OK;
-    }
-    return tq_fail(TQ_MISUSE, "%s is \"%.40s\"; it must be cosine, ip or l2", key, value);
-}
-
-static enum tq_status read_rows(const char *value, enum tq_rows *rows) {
-    static const char *const names[] = {"f32", "f16", "none"};
-    for (size_t i = 0; i < TQ_COUNT(names); i++) {
-        if (sqlite3_stricmp(value, names[i]) != 0) continue;
-        *rows = (enum tq_rows)i;
-        return TQ_OK;
-    }
-    return tq_fail(TQ_MISUSE, "rows is \"%.40s\"; it must be f32, f16 or none", value);
-}
-
-static enum tq_status read_small(const char *key, const char *value, uint64_t low, uint64_t high, uint64_t *number) {
-    if (take_number(value, number) && *number >= low && *number <= high) return TQ_OK;
-    return tq_fail(TQ_MISUSE, "%s is \"%.40s\"; it must be %llu to %llu", key, value, (unsigned long long)low,
-                   (unsigned long long)high);
-}
-
-static enum tq_status read_option(const char *key, const char *value, struct tq_index_options *options) {
-    uint64_t number = 0;
-    if (sqlite3_stricmp(key, "bits") == 0) {
-        TQ_TRY(read_small("bits", value, 1, TQ_BITS_MAX, &number));
-        options->bits = (uint32_t)number;
-    } else if (sqlite3_stricmp(key, "metric") == 0) {
-        TQ_TRY(read_metric("metric", value, &options->metric));
-    } else if (sqlite3_stricmp(key, "distance_metric") == 0) {
-        TQ_TRY(read_metric("distance_metric", value, &options->metric));
-    } else if (sqlite3_stricmp(key, "rows") == 0) {
-        TQ_TRY(read_rows(value, &options->rows));
-    } else if (sqlite3_stricmp(key, "qjl") == 0) {
-        TQ_TRY(read_small("qjl", value, 0, 1, &number));
-        options->qjl = (int)number;
-    } else if (sqlite3_stricmp(key, "seed") == 0) {
-        TQ_TRY(read_small("seed", value, 0, INT64_MAX, &number));
-        options->seed = number;
-    } else {
-        return tq_fail(TQ_MISUSE, "unknown option \"%.40s\"; there are bits, metric, rows, qjl and seed", key);
-    }
-    return TQ_OK;
-}
 
 /* *taken: it was an option, good or bad, and no column. */
 static enum tq_status read_table_option(const char *argument, struct tq_index_options *options, bool *taken) {
@@ -140,14 +76,14 @@ static enum tq_status read_table_option(const char *argument, struct tq_index_op
     *taken = false;
     if (at == NULL) return TQ_OK;
     at = skip_blanks(at);
-    bool bare = *at == 0 && is_one_of(key, option_keys, TQ_COUNT(option_keys));
+    bool bare = *at == 0 && tq_index_option_known(key);
     if (*at != '=' && !bare) return TQ_OK;
     *taken = true;
     at = bare ? NULL : take_word(at + 1, value, sizeof value);
     if (at == NULL || *skip_blanks(at) != 0) {
         return tq_fail(TQ_MISUSE, "\"%.60s\": an option is written as bits=4", argument);
     }
-    return read_option(key, value, options);
+    return tq_index_option_set(key, value, options);
 }
 
 /* ---- What SQL has and we have not ---- */
@@ -195,7 +131,7 @@ static enum tq_status read_dimension(const char *argument, const char **at, uint
     memcpy(digits, inside, length);
     while (length > 0 && digits[length - 1] == ' ') length--;
     digits[length] = 0;
-    if (!take_number(skip_blanks(digits), &number) || number < 1 || number > TQ_DIM_MAX) {
+    if (!tq_text_whole(skip_blanks(digits), &number) || number < 1 || number > TQ_DIM_MAX) {
         return tq_fail(TQ_MISUSE, "\"%.60s\": the dimension must be 1 to %d", argument, TQ_DIM_MAX);
     }
     *dim = (uint32_t)number;
@@ -212,7 +148,7 @@ static enum tq_status read_vector(const char *argument, const char *at, struct t
         if (at == NULL || *at != '=') return refuse(argument, key, expected);
         at = take_word(at + 1, value, sizeof value);
         if (at == NULL) return tq_fail(TQ_MISUSE, "\"%.60s\": an option is written as bits=4", argument);
-        TQ_TRY(read_option(key, value, options));
+        TQ_TRY(tq_index_option_set(key, value, options));
     }
     return TQ_OK;
 }

@@ -6,8 +6,8 @@
 #include "sql/stream.h"
 
 /* Rows that a bitmap may have if it is made before anything is known, through an index; rows of a sample. Either is
- * some .1 ms. */
-enum { PROBE = 1000, SAMPLE = 150 };
+ * some .1 ms. Without an index a wrong choice is dearer, and the sample larger. */
+enum { PROBE = 1000, SAMPLE = 150, SAMPLE_LARGE = 500 };
 
 static enum tq_status prepare_check(struct tq_sql_cursor *cursor) {
     struct tq_stream *stream = cursor->stream;
@@ -36,7 +36,7 @@ enum tq_status tq_filtering_pass(struct tq_sql_cursor *cursor, int64_t id, bool 
 
 /* In microseconds, measured: looking at one more row of a search and looking it up; a row of a bitmap, stepped to in an
  * index; a row of the table, where no index helps, whether it passes or not. Only their ratios matter. */
-static const double each_us = 12, indexed_us = 0.06, stepped_us = 0.045;
+static const double each_us = 12, indexed_us = 0.07, stepped_us = 0.05;
 
 static double bitmap_cost(const struct tq_sql_cursor *cursor, double rows, double share) {
     return cursor->filter.narrow ? rows * share * indexed_us : rows * stepped_us;
@@ -48,7 +48,8 @@ double tq_rows_needed(double wanted, double share) { return (wanted + 1.2 * sqrt
 /* The share of rows that pass, by a sample of them. */
 static enum tq_status sample(struct tq_sql_cursor *cursor, const struct tq_view *view, double *share) {
     struct tq_stream *stream = cursor->stream;
-    uint64_t step = view->live / SAMPLE + 1, passed = 0, looked = 0, skip = step / 2;
+    uint64_t step = view->live / (cursor->filter.narrow ? SAMPLE : SAMPLE_LARGE) + 1, passed = 0, looked = 0,
+             skip = step / 2;
     for (size_t i = 0; i < view->count; i++) {
         struct tq_segment *segment = view->segments[i].segment;
         uint64_t rows = tq_segment_row_count(segment), at = skip;

@@ -32,7 +32,8 @@ static enum tq_status reserve(struct tq_sql_table *table, size_t number) {
 
 /* The engine of a column reads the rows of all its parts: their formats must be one. */
 static enum tq_status check_format(const struct tq_sql_table *table, size_t number, const struct tq_table *part) {
-    const struct tq_engine *engine = table->engines == NULL ? NULL : table->engines[number % table->declaration.vectors];
+    const struct tq_engine *engine = table->engines == NULL ? NULL
+                                                            : table->engines[number % table->declaration.vectors];
     if (engine == NULL) return TQ_OK;
     const struct tq_format *a = &engine->codec->format, *b = tq_table_format(part);
     bool same = a->dim == b->dim && a->bits == b->bits && a->qjl == b->qjl && a->metric == b->metric &&
@@ -69,7 +70,8 @@ enum tq_status tq_sql_part(struct tq_sql_table *table, size_t number, struct tq_
     return TQ_OK;
 }
 
-enum tq_status tq_sql_part_of_slot(struct tq_sql_table *table, uint64_t slot, size_t vector, struct tq_sql_part **part) {
+enum tq_status tq_sql_part_of_slot(struct tq_sql_table *table, uint64_t slot, size_t vector,
+                                   struct tq_sql_part **part) {
     if (tq_slot_part(slot) % table->declaration.vectors != vector) {
         return tq_fail(TQ_CORRUPT, "table \"%s\": slot %llu is not one of vector column %zu", table->name,
                        (unsigned long long)slot, vector);
@@ -93,9 +95,20 @@ void tq_sql_parts_release(struct tq_sql_table *table) {
     }
 }
 
-void tq_sql_part_close(struct tq_sql_table *table, size_t number) {
-    part_free(table->parts[number]);
+/* SQLite rolls back by itself where a write fails for want of room or memory: within our own change of a row. */
+void tq_sql_part_lose(struct tq_sql_table *table, size_t number) {
+    struct tq_sql_part *part = table->parts[number];
+    if (part == NULL) return;
+    part->lost = true;
+    if (table->changing) return;
+    part_free(part);
     table->parts[number] = NULL;
+}
+
+void tq_sql_parts_close_lost(struct tq_sql_table *table) {
+    for (size_t i = 0; i < table->part_capacity; i++) {
+        if (table->parts[i] != NULL && table->parts[i]->lost) tq_sql_part_lose(table, i);
+    }
 }
 
 /* ---- Partitions ---- */

@@ -225,8 +225,8 @@ static bool is_exact(sqlite3_index_info *info, const struct tq_declaration *decl
     return (strcmp(affinity, "TEXT") != 0 && strcmp(affinity, "BLOB") != 0) || is_literal(info, at);
 }
 
-/* With k, `rowid = other.id` is not to be a condition of the search: k rows are found and then joined. Whether the other
- * side is another table is known when the statement runs. */
+/* With k, `rowid = other.id` is not to be a condition of the search: k rows are found and then joined. Whether the
+ * other side is another table is known when the statement runs. */
 static bool may_join(sqlite3_index_info *info, const struct tq_declaration *declaration, const struct wanted *wanted,
                      int at, bool list) {
     return wanted->k >= 0 && info->aConstraint[at].op == SQLITE_INDEX_CONSTRAINT_EQ &&

@@ -201,10 +201,11 @@ static enum tq_status open_parts(struct tq_sql_table *table) {
     for (size_t v = 0; v < vectors; v++) {
         struct tq_sql_part *part = NULL;
         TQ_TRY(tq_sql_part(table, v, &part));
-        uint32_t dim = tq_table_format(part->table)->dim, declared = tq_declaration_vector(&table->declaration, v)->options.dim;
+        uint32_t dim = tq_table_format(part->table)->dim;
+        uint32_t declared = tq_declaration_vector(&table->declaration, v)->options.dim;
         if (dim != declared) {
-            return tq_fail(TQ_CORRUPT, "table \"%s\": part %zu has %u dimensions, its column has %u", table->name, v, dim,
-                           declared);
+            return tq_fail(TQ_CORRUPT, "table \"%s\": part %zu has %u dimensions, its column has %u", table->name, v,
+                           dim, declared);
         }
         TQ_TRY(tq_engine_open(tq_table_format(part->table), NULL, &table->engines[v]));
     }

@@ -70,6 +70,7 @@ struct tq_sql_mark {
 struct tq_sql_part {
     struct tq_table *table;
     bool used; /* by the running transaction: told of its end */
+    bool lost; /* to be closed as soon as no row is being changed */
     struct tq_sql_mark *marks;
     size_t mark_count, mark_capacity;
 };
@@ -97,6 +98,7 @@ struct tq_sql_table {
     uint64_t kept_clock;
     struct tq_where_entry *filters; /* filter.c's */
     struct tq_writer *writer;       /* write.c's */
+    bool changing;                  /* a row: what it is written to must not be closed */
     struct tq_sql_cursor *cursors;  /* open ones */
     uint64_t changes;               /* grows whenever what cursors have borrowed may be gone */
     uint64_t rows_seen;             /* live rows when last looked at: for costs */
@@ -140,7 +142,9 @@ enum tq_status tq_sql_part_of_slot(struct tq_sql_table *table, uint64_t slot, si
  * made if it is not there; *number is that of the partition. */
 enum tq_status tq_sql_partition(struct tq_sql_table *table, sqlite3_value **values, uint32_t *number);
 void tq_sql_parts_close(struct tq_sql_table *table);
-void tq_sql_part_close(struct tq_sql_table *table, size_t number);
+/* Close a part that a rollback has undone; while a row is being changed, wait for tq_sql_parts_close_lost(). */
+void tq_sql_part_lose(struct tq_sql_table *table, size_t number);
+void tq_sql_parts_close_lost(struct tq_sql_table *table);
 
 /* Rows of a vector column as one view: those of all partitions, or of some. Borrowed from the parts until the table
  * changes, but for the memory below; reuse or tq_sql_view_free(). */

@@ -65,7 +65,7 @@ int tq_vtab_rollback(sqlite3_vtab *vtab) {
     }
     for (size_t number = 0; (part = next_used(table, &number)) != NULL; number++) tq_table_rolled_back(part->table);
     for (size_t number = table->declaration.vectors; number < table->part_capacity; number++) {
-        tq_sql_part_close(table, number); /* it may have been made by the transaction */
+        tq_sql_part_lose(table, number); /* it may have been made by the transaction */
     }
     ended(table);
     return SQLITE_OK;
@@ -130,7 +130,7 @@ int tq_vtab_rollback_to(sqlite3_vtab *vtab, int savepoint) {
         if (part == NULL || (!part->used && number < table->declaration.vectors)) continue;
         uint64_t mark = mark_of(part, savepoint);
         if (mark == 0) {
-            tq_sql_part_close(table, number);
+            tq_sql_part_lose(table, number);
             continue;
         }
         enum tq_status undone = tq_table_undo(part->table, mark);

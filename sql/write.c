@@ -152,6 +152,13 @@ static enum tq_status read_change(const struct tq_sql_table *table, int count, s
 
 /* ---- Commands: INSERT INTO words(words) VALUES ('optimize') ---- */
 
+/* There may be thousands of partitions: one of few rows is better off in the log. */
+static enum tq_status optimize_part(struct tq_sql_table *table, struct tq_sql_part *part) {
+    uint64_t flush = tq_segment_flush_rows(tq_table_format(part->table));
+    part->used = true;
+    return tq_table_optimize_from(part->table, table->declaration.partitions > 0 ? flush / 8 : 1);
+}
+
 static enum tq_status optimize(struct tq_sql_table *table) {
     int64_t number = -1;
     for (bool found = true; found;) {
@@ -160,8 +167,7 @@ static enum tq_status optimize(struct tq_sql_table *table) {
                            number + 1, &found, &number));
         if (!found) break;
         TQ_TRY(tq_sql_part(table, (size_t)number, &part));
-        part->used = true;
-        TQ_TRY(tq_table_optimize(part->table));
+        TQ_TRY(optimize_part(table, part));
     }
     return TQ_OK;
 }
@@ -354,7 +360,10 @@ int tq_vtab_update(sqlite3_vtab *vtab, int count, sqlite3_value **values, sqlite
     sqlite3_int64 last = sqlite3_last_insert_rowid(table->sql->db);
     enum tq_status status = tq_sql_table_open(table);
     bool command = is_command(table, count, values);
+    table->changing = true;
     if (status == TQ_OK) status = command ? run_command(table, values) : update(table, count, values, &change);
+    table->changing = false;
+    tq_sql_parts_close_lost(table);
     int rc = status == TQ_OK ? SQLITE_OK : tq_vtab_fail(vtab, status);
     /* Exactly this code, for SQLite to do what OR IGNORE, FAIL or ROLLBACK ask for. */
     if (status != TQ_OK && change.constraint) rc = SQLITE_CONSTRAINT;

@@ -67,6 +67,8 @@ enum tq_status tq_table_undo(struct tq_table *table, uint64_t mark);
 
 /* Flush the whole log, run all merges, delete replaced values that may go. Inside a write transaction. */
 enum tq_status tq_table_optimize(struct tq_table *table);
+/* The same, but a log of fewer rows than `least` stays: a segment takes 2 MiB, however few it has. */
+enum tq_status tq_table_optimize_from(struct tq_table *table, uint64_t least);
 
 /* ---- Reading: within a transaction of the connection, or one statement of the host's ---- */
 

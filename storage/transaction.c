@@ -152,13 +152,15 @@ enum tq_status tq_table_sync(struct tq_table *table) {
     return TQ_OK;
 }
 
-enum tq_status tq_table_optimize(struct tq_table *table) {
+enum tq_status tq_table_optimize(struct tq_table *table) { return tq_table_optimize_from(table, 1); }
+
+enum tq_status tq_table_optimize_from(struct tq_table *table, uint64_t least) {
     bool merged = true;
     TQ_TRY(tq_txn_begin(table));
     TQ_TRY(tq_txn_env(table));
     if (table->txn.builder != NULL) TQ_TRY(tq_bulk_seal(table));
     TQ_TRY(tq_table_recount(table));
-    while (table->log_puts > 0) {
+    while (table->log_puts > 0 && table->log_puts >= least) {
         uint64_t rows = table->log_puts < table->rows_max ? table->log_puts : table->rows_max;
         TQ_TRY(tq_table_flush(table, rows));
     }

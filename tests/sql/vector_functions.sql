@@ -125,7 +125,7 @@ SELECT tq_encode('[1,2]', 'bits=1, qjl=1');
 SELECT tq_encode('[1,2]', 'qjl=2');
 SELECT tq_encode('[1,2]', 'seed=9223372036854775808');
 SELECT tq_encode('[1,2]', 'seed=-1');
-SELECT tq_encode('[1,2]', 'metric=dot');
+SELECT tq_encode('[1,2]', 'metric=euclid');
 SELECT tq_encode('[1,2]', 'rows=none');
 SELECT tq_encode('[1,2]', 'bits');
 SELECT tq_encode('[1,2]', 'bits=');

@@ -228,6 +228,9 @@ static const char *const bad[][2] = {
      "\"a VARCHAR(x)\": a type is words, then perhaps numbers, as in DECIMAL(10,2), 255 bytes at most"},
     {"v FLOAT[3]; a VARCHAR(20",
      "\"a VARCHAR(20\": a type is words, then perhaps numbers, as in DECIMAL(10,2), 255 bytes at most"},
+    {"v FLOAT[3]; a INT 5",
+     "\"a INT 5\": a type is words, then perhaps numbers, as in DECIMAL(10,2), 255 bytes at most"},
+    {"v FLOAT[3]; a $x", "\"a $x\": a type is words, then perhaps numbers, as in DECIMAL(10,2), 255 bytes at most"},
     {"v FLOAT[3]; a VARCHAR(20) LONG",
      "\"a VARCHAR(20) LONG\": after the type comes INDEXED, PARTITION KEY, PRIMARY KEY or nothing"},
     {"v FLOAT[3]; a (20)", "\"a (20)\": after the type comes INDEXED, PARTITION KEY, PRIMARY KEY or nothing"},
@@ -385,7 +388,8 @@ static void test_check_name(void **state) {
     assert_int_equal(tq_declaration_check_name(&declaration, "Title"), TQ_MISUSE);
     assert_string_equal(tq_message(), "the column cannot have the table's name, \"Title\"");
     assert_int_equal(tq_declaration_check_name(&declaration, "Score"), TQ_MISUSE);
-    assert_string_equal(tq_message(), "a table cannot be called \"Score\": it has a hidden column of that name");
+    assert_string_equal(tq_message(),
+                        "a table cannot be called \"Score\": each has a hidden column of that name, or its rowid");
     assert_int_equal(tq_declaration_check_name(&declaration, "k"), TQ_MISUSE);
     assert_int_equal(tq_declaration_check_name(&declaration, "distance"), TQ_MISUSE);
     tq_declaration_free(&declaration);
