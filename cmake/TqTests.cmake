@@ -1,6 +1,7 @@
 # One ctest per file. Label `quick` unless the file's name ends in _full; `full` is everything.
 #   tests/unit/test_*.c       cmocka programs        tests/kernels/check_*.c   plain programs
 #   tests/{sql,shell,crash,kernels}/*.sh, tests/sql/run_sql.py   get the build folder as their argument
+#   tests/fuzz/fuzz_*.c       over the inputs in tests/fuzz/corpus/*; TQ_FUZZ: libFuzzer instead of replay.c
 #   other .c files in tests/unit and tests/kernels are linked into every program of their folder
 # Tests run in the source folder; they write below $TMPDIR only.
 find_package(Python3 COMPONENTS Interpreter)
@@ -54,6 +55,22 @@ if(CMOCKA_INCLUDE_DIR AND CMOCKA_LIBRARY)
 else()
   list(APPEND TQ_MISSING "unit tests (apt-get install libcmocka-dev)")
 endif()
+
+file(GLOB fuzz_sources CONFIGURE_DEPENDS tests/fuzz/fuzz_*.c)
+foreach(source IN LISTS fuzz_sources)
+  get_filename_component(name ${source} NAME_WE)
+  string(REPLACE "fuzz_" "" corpus ${name})
+  add_executable(${name} ${source})
+  set_target_properties(${name} PROPERTIES C_EXTENSIONS OFF
+                        RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  target_link_libraries(${name} PRIVATE tq_inside)
+  if(TQ_FUZZ)
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  else()
+    target_sources(${name} PRIVATE tests/fuzz/replay.c)
+  endif()
+  tq_test(${name} 300 ${name} -runs=0 tests/fuzz/corpus/${corpus})
+endforeach()
 
 file(GLOB scripts CONFIGURE_DEPENDS tests/sql/*.sh tests/shell/*.sh tests/crash/*.sh
      tests/kernels/*.sh)

@@ -6,8 +6,9 @@
 #include "sql/stream.h"
 
 /* Rows that a bitmap may have if it is made before anything is known, through an index; rows of a sample. Either is
- * some .1 ms. Without an index a wrong choice is dearer, and the sample larger. */
+ * some .1 ms. Without an index a wrong choice is dearer: where few rows pass, the sample is a larger one. */
 enum { PROBE = 1000, SAMPLE = 150, SAMPLE_LARGE = 500 };
+#define SHARE_SMALL .15
 
 static enum tq_status prepare_check(struct tq_sql_cursor *cursor) {
     struct tq_stream *stream = cursor->stream;
@@ -46,10 +47,9 @@ static double bitmap_cost(const struct tq_sql_cursor *cursor, double rows, doubl
 double tq_rows_needed(double wanted, double share) { return (wanted + 1.2 * sqrt(wanted) + 1) / share; }
 
 /* The share of rows that pass, by a sample of them. */
-static enum tq_status sample(struct tq_sql_cursor *cursor, const struct tq_view *view, double *share) {
+static enum tq_status sample(struct tq_sql_cursor *cursor, const struct tq_view *view, uint64_t count, double *share) {
     struct tq_stream *stream = cursor->stream;
-    uint64_t step = view->live / (cursor->filter.narrow ? SAMPLE : SAMPLE_LARGE) + 1, passed = 0, looked = 0,
-             skip = step / 2;
+    uint64_t step = view->live / count + 1, passed = 0, looked = 0, skip = step / 2;
     for (size_t i = 0; i < view->count; i++) {
         struct tq_segment *segment = view->segments[i].segment;
         uint64_t rows = tq_segment_row_count(segment), at = skip;
@@ -86,7 +86,11 @@ enum tq_status tq_filtering_begin(struct tq_sql_cursor *cursor) {
     }
     if (view != NULL) return TQ_OK;
     TQ_TRY(tq_sql_view(cursor->table, cursor->vector, filter->partitions, filter->values, filter->count, &stream->all));
-    if (notes->share == 0) TQ_TRY(sample(cursor, &stream->all.view, &notes->share));
+    if (notes->share == 0) TQ_TRY(sample(cursor, &stream->all.view, SAMPLE, &notes->share));
+    if (notes->share < SHARE_SMALL && !filter->narrow && !notes->sampled_well) {
+        TQ_TRY(sample(cursor, &stream->all.view, SAMPLE_LARGE, &notes->share));
+        notes->sampled_well = true;
+    }
     double wanted = (double)(stream->expected > 0 ? stream->expected : TQ_FIRST_ROWS);
     double cost = tq_rows_needed(wanted, notes->share) * each_us;
     double bitmap = bitmap_cost(cursor, (double)stream->all.view.live, notes->share);

@@ -70,6 +70,7 @@ static int vtab_connect(sqlite3 *db, void *sql, int count, const char *const *ar
 
 static int vtab_disconnect(sqlite3_vtab *vtab) {
     tq_sql_table_release(((struct tq_vtab *)vtab)->table);
+    sqlite3_free(vtab->zErrMsg); /* a DROP that failed: SQLite does not take its message */
     sqlite3_free(vtab);
     return SQLITE_OK;
 }

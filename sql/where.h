@@ -45,6 +45,7 @@ enum tq_status tq_where_view(struct tq_sql_table *table, size_t vector, const st
 struct tq_where_notes {
     double share; /* of rows that pass; forgotten when the rows have changed */
     double spent; /* on answering it without a bitmap */
+    bool sampled_well;
 };
 enum tq_status tq_where_notes(struct tq_sql_table *table, size_t vector, const struct tq_where *filter,
                               struct tq_where_notes **notes);

@@ -303,6 +303,7 @@ static enum tq_status look_at_source(struct tq_sql_table *table, const struct tq
     if (entry->source.stamp != before || entry->changes != changes) {
         entry->made = false;
         entry->notes.share = 0;
+        entry->notes.sampled_well = false;
     }
     entry->changes = changes;
     entry->own_changes = table->changes;
