@@ -361,9 +361,12 @@ static sqlite3 *open_model(void) {
 }
 
 static sqlite3 *open_store(const char *library, const char *path, int mode) {
+    /* Without cache_spill: where a transaction has outgrown the cache, rewritten pages that it had spilled, and is then
+     * rolled back to a savepoint older than these, SQLite (3.34, 3.40) writes the frames of its COMMIT without their
+     * salts; a process that dies before the checkpoint is through leaves a file that is malformed. docs/sql.md. */
     static const char *const modes[] = {
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=150;",
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=150;",
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=150; PRAGMA cache_spill=OFF;",
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=150; PRAGMA cache_spill=OFF;",
         "PRAGMA journal_mode=DELETE; PRAGMA synchronous=FULL;"};
     sqlite3 *db = NULL;
     char *error = NULL;
