@@ -174,6 +174,11 @@ bool tq_conn_has_snapshot(struct tq_conn *conn) {
     return sqlite3_txn_state(conn->db, conn->schema) > SQLITE_TXN_NONE;
 }
 
+bool tq_conn_is_writing(struct tq_conn *conn) {
+    const sqlite3_api_routines *sqlite3_api = conn->api;
+    return sqlite3_txn_state(conn->db, conn->schema) == SQLITE_TXN_WRITE;
+}
+
 /* First column of the first row of a PRAGMA, compared with `wanted`. */
 static bool pragma_is(struct tq_conn *conn, const char *pragma, const char *wanted) {
     const sqlite3_api_routines *sqlite3_api = conn->api;

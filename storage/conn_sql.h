@@ -48,6 +48,8 @@ uint32_t tq_conn_data_version(struct tq_conn *conn);
 
 /* Whether a snapshot of our schema is open, that is, whether tq_conn_data_version() speaks of now. */
 bool tq_conn_has_snapshot(struct tq_conn *conn);
+/* Whether the write transaction is still there: SQLite itself ends it on some failures. */
+bool tq_conn_is_writing(struct tq_conn *conn);
 
 /* How old snapshots can be: decided by a private second connection to the same file (FORMAT.md, "When a value
  * may be deleted"). */

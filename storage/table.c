@@ -240,7 +240,7 @@ static enum tq_status put_begin(struct tq_table *table) {
     if (!table->txn.bulk && table->next - table->txn.slot_first >= table->flush_rows) {
         /* If the folder cannot be written now, the log takes the row, as long as it has room. */
         enum tq_status status = tq_bulk_start(table);
-        if (status != TQ_OK && !tq_txn_soft(status)) return status;
+        if (status != TQ_OK && !tq_txn_soft(table, status)) return status;
     }
     return table->txn.bulk ? TQ_OK : log_room(table);
 }

@@ -115,7 +115,7 @@ enum tq_status tq_table_recount(struct tq_table *table);
 /* Write the state: version + 1, and what the folder says it holds. */
 enum tq_status tq_txn_state(struct tq_table *table);
 /* The folder could not be written, and what should have gone there is still in the log. */
-bool tq_txn_soft(enum tq_status status);
+bool tq_txn_soft(struct tq_table *table, enum tq_status status);
 /* TQ_OK, or why catalog and folder do not belong together. */
 enum tq_status tq_table_check_pair(struct tq_table *table, const struct tq_catalog_state *state,
                                    const struct tq_env_meta *meta);

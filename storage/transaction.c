@@ -6,7 +6,10 @@
 #include "storage/conn_sql.h"
 #include "storage/table_parts.h"
 
-bool tq_txn_soft(enum tq_status status) { return status == TQ_FULL || status == TQ_BUSY; }
+bool tq_txn_soft(struct tq_table *table, enum tq_status status) {
+    tq_txn_check(table);
+    return (status == TQ_FULL || status == TQ_BUSY) && !table->txn.broken;
+}
 
 /* ---- Beginning ---- */
 
@@ -59,7 +62,7 @@ enum tq_status tq_txn_begin(struct tq_table *table) {
 }
 
 void tq_txn_check(struct tq_table *table) {
-    if (!tq_conn_has_snapshot(table->conn)) table->txn.broken = true;
+    if (!tq_conn_is_writing(table->conn)) table->txn.broken = true;
 }
 
 enum tq_status tq_table_recount(struct tq_table *table) {
@@ -122,7 +125,7 @@ static enum tq_status sync_log(struct tq_table *table, bool *changed) {
         status = tq_table_fold(table);
     }
     if (table->state.version != before) *changed = true;
-    return tq_txn_soft(status) && !table->txn.broken ? TQ_OK : status;
+    return status == TQ_OK || tq_txn_soft(table, status) ? TQ_OK : status;
 }
 
 /* Merging and deleting may fail without harm: what was not done is done next time. What nothing refers to must
