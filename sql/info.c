@@ -80,7 +80,7 @@ static enum tq_status look_at_column(struct tq_sql_table *table, const struct tq
     if (status == TQ_OK) *totals = add_up(&view.view);
     tq_sql_view_free(&view);
     TQ_TRY(status);
-    char *text = tq_sql_format("SELECT count(*) FROM \"%%w\".\"%%w_rows\" WHERE %s IS NULL", column->stored);
+    char *text = sqlite3_mprintf("SELECT count(*) FROM \"%%w\".\"%%w_rows\" WHERE %s IS NULL", column->stored);
     if (text == NULL) return TQ_NOMEM;
     status = tq_sql_once(table, text, 0, NULL, &totals->nulls);
     sqlite3_free(text);

@@ -170,12 +170,9 @@ void tq_sql_parts_release(struct tq_sql_table *table);
 /* ---- statements.c ---- */
 
 /* A statement of the table with this text, taken from those that are kept or prepared anew; nobody else has it until
- * it is given back, reset. %w twice in `format` is for schema and name, printf's own for the rest; see
- * tq_sql_take(). */
+ * it is given back, which resets it. */
 enum tq_status tq_sql_take(struct tq_sql_table *table, const char *text, sqlite3_stmt **statement);
 void tq_sql_give(struct tq_sql_table *table, const char *text, sqlite3_stmt *statement);
-/* Text for it: format with sqlite3_mprintf's conversions. NULL: out of memory. Free with sqlite3_free. */
-char *tq_sql_format(const char *format, ...);
 /* Take, bind `value` to ?1, step once, give back: *found whether there was a row, *result its column 0. Both may be
  * NULL. The text is a format whose only conversions are "%w"."%w for schema and name, up to three times. */
 enum tq_status tq_sql_once(struct tq_sql_table *table, const char *format, int64_t value, bool *found, int64_t *result);

@@ -90,14 +90,6 @@ void tq_sql_give(struct tq_sql_table *table, const char *text, sqlite3_stmt *sta
     kept->used = ++table->kept_clock;
 }
 
-char *tq_sql_format(const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    char *text = sqlite3_vmprintf(format, args);
-    va_end(args);
-    return text;
-}
-
 enum tq_status tq_sql_once(struct tq_sql_table *table, const char *format, int64_t value, bool *found,
                            int64_t *result) {
     const char *s = table->schema, *n = table->name;
