@@ -35,10 +35,8 @@ static enum tq_status check_format(const struct tq_sql_table *table, size_t numb
     const struct tq_engine *engine = table->engines == NULL ? NULL
                                                             : table->engines[number % table->declaration.vectors];
     if (engine == NULL) return TQ_OK;
-    const struct tq_format *a = &engine->codec->format, *b = tq_table_format(part);
-    bool same = a->dim == b->dim && a->bits == b->bits && a->qjl == b->qjl && a->metric == b->metric &&
-                a->rows == b->rows && a->seed == b->seed;
-    return same ? TQ_OK : tq_fail(TQ_CORRUPT, "table \"%s\": part %zu is not like its column", table->name, number);
+    if (tq_format_same(&engine->codec->format, tq_table_format(part))) return TQ_OK;
+    return tq_fail(TQ_CORRUPT, "table \"%s\": part %zu is not like its column", table->name, number);
 }
 
 enum tq_status tq_sql_part(struct tq_sql_table *table, size_t number, struct tq_sql_part **part) {
@@ -113,7 +111,8 @@ void tq_sql_parts_close_lost(struct tq_sql_table *table) {
 
 /* ---- Partitions ---- */
 
-/* "SELECT part FROM parts WHERE p0 IS ?1 AND p1 IS ?2", or "INSERT INTO parts(p0, p1) VALUES (?1, ?2)". */
+/* "SELECT part FROM parts WHERE p0 IS ?1 AND p1 IS ?2", or
+ * "INSERT INTO parts(part, p0, p1) SELECT coalesce(max(part), -1) + 1, ?1, ?2 FROM parts". */
 static char *partition_text(const struct tq_sql_table *table, bool insert) {
     size_t count = table->declaration.partitions;
     sqlite3_str *out = sqlite3_str_new(NULL);

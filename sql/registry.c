@@ -245,9 +245,7 @@ static enum tq_status adopt(struct tq_sql_table *table, const struct tq_format *
     TQ_TRY(tq_table_open(table->place->conn, table->place->env, table->name, &first));
     struct tq_format there = *tq_table_format(first);
     tq_table_close(first);
-    bool same = there.dim == format->dim && there.bits == format->bits && there.qjl == format->qjl &&
-                there.metric == format->metric && there.rows == format->rows && there.seed == format->seed;
-    if (!same) {
+    if (!tq_format_same(&there, format)) {
         return tq_fail(TQ_EXISTS, "an index \"%s\" is there already, with other options: dim %u, bits %u, metric %d",
                        table->name, there.dim, there.bits, (int)there.metric);
     }

@@ -65,6 +65,11 @@ struct tq_index_options tq_format_options(const struct tq_format *format) {
                                      .seed = format->seed};
 }
 
+bool tq_format_same(const struct tq_format *a, const struct tq_format *b) {
+    return a->dim == b->dim && a->bits == b->bits && a->qjl == b->qjl && a->metric == b->metric && a->rows == b->rows &&
+           a->seed == b->seed;
+}
+
 void tq_format_round(const struct tq_format *format, struct tq_record_tail *tail, uint16_t *first_error) {
     if (!format->packed) return;
     tail->scale = tq_scale_unpack(tq_scale_pack(tail->scale));

@@ -70,6 +70,9 @@ enum tq_status tq_format_init(struct tq_format *format, const struct tq_index_op
 /* The options a format came from, defaults filled in. */
 struct tq_index_options tq_format_options(const struct tq_format *format);
 
+/* Whether both came from the same options, so that either's codec reads the other's rows. */
+bool tq_format_same(const struct tq_format *a, const struct tq_format *b);
+
 /* Scalars as a packed record can hold them; whatever is stored went through here once, so that a row in memory, in
  * the log and in a segment is the same to the last bit. Does nothing unless format->packed. */
 void tq_format_round(const struct tq_format *format, struct tq_record_tail *tail, uint16_t *first_error);
