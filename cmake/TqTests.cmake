@@ -1,6 +1,6 @@
 # One ctest per file. Label `quick` unless the file's name ends in _full; `full` is everything.
 #   tests/unit/test_*.c       cmocka programs        tests/kernels/check_*.c   plain programs
-#   tests/{sql,shell,crash,kernels}/*.sh, tests/sql/run_sql.py   get the build folder as their argument
+#   tests/{sql,shell,crash,crash/power,kernels}/*.sh, tests/sql/run_sql.py   get the build folder as their argument
 #   tests/fuzz/fuzz_*.c       over the inputs in tests/fuzz/corpus/*; TQ_FUZZ: libFuzzer instead of replay.c
 #   other .c files in tests/unit and tests/kernels are linked into every program of their folder
 # Tests run in the source folder; they write below $TMPDIR only.
@@ -72,8 +72,15 @@ foreach(source IN LISTS fuzz_sources)
   tq_test(${name} 300 ${name} -runs=0 tests/fuzz/corpus/${corpus})
 endforeach()
 
+if(TARGET fuzz_shell) # the shell is no library: its files, but for main() and libedit
+  set(parts ${shell_sources} ${PROJECT_SOURCE_DIR}/shell/edit_plain.c)
+  list(FILTER parts EXCLUDE REGEX "/(main|edit_libedit)\\.c$")
+  list(REMOVE_DUPLICATES parts)
+  target_sources(fuzz_shell PRIVATE ${parts})
+endif()
+
 file(GLOB scripts CONFIGURE_DEPENDS tests/sql/*.sh tests/shell/*.sh tests/crash/*.sh
-     tests/kernels/*.sh)
+     tests/crash/power/*.sh tests/kernels/*.sh)
 foreach(script IN LISTS scripts)
   get_filename_component(name ${script} NAME_WE)
   get_filename_component(folder ${script} DIRECTORY)
@@ -87,6 +94,7 @@ if(Python3_Interpreter_FOUND)
   tq_test(tidy_self 120 ${tidy} --self-test)
   if(EXISTS ${PROJECT_SOURCE_DIR}/tests/sql/run_sql.py)
     tq_test(sql 600 ${Python3_EXECUTABLE} tests/sql/run_sql.py ${PROJECT_BINARY_DIR})
+    tq_test(golden 120 ${Python3_EXECUTABLE} tests/golden/golden.py ${PROJECT_BINARY_DIR})
   endif()
 else()
   list(APPEND TQ_MISSING "tidy and SQL tests (apt-get install python3)")

@@ -55,6 +55,7 @@ struct tq_batch {
     uint8_t *tile;
     int32_t *sums; /* i32[LANES_AT_ONCE][128] */
     struct tq_search_stats stats;
+    size_t unchecked; /* bytes, as if each lane had read them, since tq_stop_check() */
     enum tq_status status;
     char message[512];
     struct tq_scratch scratch;
@@ -130,6 +131,7 @@ static enum tq_status open_lane(struct tq_searcher *s, struct tq_batch *b, struc
     lane->searcher->metric = s->metric;
     lane->searcher->allowed = s->allowed;
     lane->searcher->stats = &b->stats;
+    lane->searcher->stop = s->stop;
     return tq_searcher_set_workers(lane->searcher, 1, &b->scratch);
 }
 
@@ -243,6 +245,7 @@ static enum tq_status run_segment(struct tq_searcher *s, struct tq_batch *b, uin
         TQ_TRY(tq_segment_block(segment, TQ_PLANE_SECOND_SCALARS, number, &scalars));
         if (s->metric != TQ_COSINE) TQ_TRY(tq_segment_block(segment, TQ_PLANE_NORM, number, &norms));
         struct block block = {at, number, rows, allowed, first, second, stats, scalars, norms};
+        TQ_TRY(tq_stop_read(s->stop, s->codec->format.block_bytes * b->lane_count, &b->unchecked));
         TQ_TRY(run_block(s, b, &block, step));
         if (b->seeded && number % REFINE_BLOCKS == REFINE_BLOCKS - 1) TQ_TRY(refine_lanes(b));
     }

@@ -5,6 +5,7 @@
 #include "index/bound.h"
 #include "index/search.h"
 #include "index/topk.h"
+#include "src/base/stop.h"
 
 /* A growable array: `data` holds capacity elements of the size given to tq_vector_reserve. */
 struct tq_vector {
@@ -53,6 +54,7 @@ struct tq_worker {
     struct tq_vector refined; /* struct tq_refined */
     struct tq_vector found;   /* struct tq_survivor */
     uint64_t survivors;       /* scored at full depth */
+    size_t unchecked;         /* bytes read since tq_stop_check() */
     enum tq_status status;
     char message[512]; /* tq_message() of the thread that failed */
 };
@@ -134,6 +136,7 @@ struct tq_searcher {
     struct tq_batch **batches;      /* batch_count of them, one a thread; made when first needed */
     size_t batch_count;
     struct tq_search_stats *stats;
+    struct tq_stop *stop; /* of the thread that searches; its workers ask it, too */
 };
 
 static inline struct tq_segment *tq_searcher_segment(const struct tq_searcher *s, uint32_t segment) {

@@ -114,6 +114,7 @@ static enum tq_status fill_bitmap(struct tq_searcher *s, const struct tq_view_se
     const struct tq_filter *filter = s->options->filter;
     uint32_t rows = tq_segment_row_count(vs->segment);
     uint64_t identity[2];
+    TQ_TRY(tq_stop_check(s->stop));
     tq_segment_identity(vs->segment, identity);
     if (filter == NULL) {
         memset(bits, 0xff, words_of(rows) * sizeof *bits);

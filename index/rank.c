@@ -50,6 +50,8 @@ double tq_exact_score(const struct tq_codec *codec, const struct tq_query *query
 
 /* Ids, and exact scores where wanted, of ranked rows that lie in one segment. */
 static enum tq_status fill_batch(struct tq_searcher *s, struct ranked *rows, size_t count, bool exact) {
+    size_t bytes = count * (exact ? s->codec->format.exact_bytes : sizeof(int64_t));
+    TQ_TRY(tq_stop_read(s->stop, bytes, &s->workers[0].unchecked));
     uint32_t at[TQ_BATCH_ROWS] = {0};
     int64_t ids[TQ_BATCH_ROWS];
     const uint8_t *units[TQ_BATCH_ROWS];
@@ -90,6 +92,7 @@ static enum tq_status take_refined(struct tq_searcher *s, const struct tq_vector
         if (upper < bar) continue;
         if (refined[i].planes_pending) {
             struct tq_scratch *scratch = s->workers[0].scratch;
+            TQ_TRY(tq_stop_read(s->stop, s->codec->format.record_stride, &s->workers[0].unchecked));
             double planes;
             TQ_TRY(tq_scratch_records(s, scratch, tq_searcher_segment(s, refined[i].segment), &refined[i].row, 1));
             TQ_TRY(tq_bound_planes(s, refined[i].segment, refined[i].row, scratch->records[0], &planes));

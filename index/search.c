@@ -69,6 +69,7 @@ enum tq_status tq_searcher_begin(struct tq_searcher *s, const struct tq_view *vi
     s->view = view;
     s->options = options;
     s->metric = metric;
+    s->stop = tq_stop_current();
     TQ_ASSERT(metric == TQ_COSINE || s->codec->format.norms);
     TQ_TRY(tq_searcher_set_workers(s, options->threads <= 1 ? 1 : tq_thread_limit((size_t)options->threads), NULL));
     return tq_filter_begin(s);

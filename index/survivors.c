@@ -37,6 +37,7 @@ enum tq_status tq_scratch_records(struct tq_searcher *s, struct tq_scratch *scra
 /* Refine w->scratch->batch[0..count), all of one segment. */
 static enum tq_status refine_batch(struct tq_searcher *s, struct tq_worker *w, size_t count) {
     if (count == 0) return TQ_OK;
+    TQ_TRY(tq_stop_read(s->stop, count * s->codec->format.record_stride, &w->unchecked));
     uint32_t rows[TQ_BATCH_ROWS];
     for (size_t i = 0; i < count; i++) rows[i] = w->scratch->batch[i].row;
     struct tq_segment *segment = tq_searcher_segment(s, w->scratch->batch[0].segment);

@@ -48,11 +48,17 @@ enum tq_status tq_tasks_lay_out(struct tq_searcher *s, uint32_t segment_first, u
     return tq_vector_reserve(&w->lists, w->block_count, sizeof(uint32_t));
 }
 
+static enum tq_status run_one(struct tq_searcher *s, struct tq_worker *worker, struct tq_task *task,
+                              tq_task_step step) {
+    TQ_TRY(tq_stop_read(s->stop, (size_t)task->blocks * s->codec->format.block_bytes, &worker->unchecked));
+    return step(s, worker, task);
+}
+
 enum tq_status tq_tasks_run(struct tq_searcher *s, tq_task_step step) {
     struct tq_task *tasks = s->window.tasks.data;
     size_t count = s->window.task_count;
     if (s->worker_count == 1) {
-        for (size_t t = 0; t < count; t++) TQ_TRY(step(s, &s->workers[0], &tasks[t]));
+        for (size_t t = 0; t < count; t++) TQ_TRY(run_one(s, &s->workers[0], &tasks[t], step));
         return TQ_OK;
     }
     for (size_t i = 0; i < s->worker_count; i++) s->workers[i].status = TQ_OK;
@@ -61,7 +67,7 @@ enum tq_status tq_tasks_run(struct tq_searcher *s, tq_task_step step) {
 #endif
     for (size_t t = 0; t < count; t++) {
         struct tq_worker *worker = &s->workers[tq_thread_number()];
-        if (worker->status == TQ_OK) tq_worker_note(worker, step(s, worker, &tasks[t]));
+        if (worker->status == TQ_OK) tq_worker_note(worker, run_one(s, worker, &tasks[t], step));
     }
     return tq_workers_status(s);
 }

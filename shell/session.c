@@ -18,7 +18,7 @@ enum { BUSY_MS = 5000 };
 /* ---- The connection ---- */
 
 enum tq_status shell_session_fail(struct shell_session *session, int rc) {
-    if (rc == SQLITE_INTERRUPT) {
+    if (rc == SQLITE_INTERRUPT && shell_interrupt_seen()) { /* a time limit ends a statement, too */
         session->interrupted = true;
         return tq_fail(TQ_MISUSE, "interrupted");
     }

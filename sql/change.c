@@ -350,7 +350,7 @@ enum tq_status tq_change_write(struct tq_sql_table *table, struct tq_change *cha
     enum tq_status status = write_all(table, change, values);
     if (status == TQ_OK || !change->wrote) return status;
     /* Half a change: only a code after which SQLite rolls back will do. */
-    if (status == TQ_FULL || status == TQ_NOMEM) return status;
+    if (status == TQ_FULL || status == TQ_NOMEM || status == TQ_INTERRUPTED) return status;
     char text[400];
     sqlite3_snprintf(sizeof text, text, "%s", tq_message());
     return tq_fail(TQ_IO, "%s; the transaction was rolled back", text);

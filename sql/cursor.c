@@ -6,6 +6,7 @@
  * are until the cursor is closed: a reader of its own is opened to hold them if the table is written to meanwhile. */
 #include <string.h>
 
+#include "sql/host_stop.h"
 #include "sql/recognise.h"
 #include "sql/vtab.h"
 #include "src/base/alloc.h"
@@ -278,9 +279,14 @@ int tq_cursor_filter(sqlite3_vtab_cursor *cursor, int plan, const char *terms, i
     tq_row_reset(c);
     tq_stream_reset(c);
     tq_where_clear(&c->filter);
+    struct tq_sql_stop stop;
+    tq_sql_stop_begin(&stop, c->table->sql->db);
+    tq_sql_parts_hold(c->table);
     enum tq_status status = tq_sql_table_open(c->table); /* a RENAME may have closed it */
     if (status == TQ_OK) status = begin(c, plan, terms, values);
     if (status == TQ_OK) status = advance(c);
+    tq_sql_parts_let_go(c->table);
+    tq_sql_stop_end(&stop);
     if (status == TQ_OK) return SQLITE_OK;
     c->eof = true;
     return fail(c, status);
@@ -289,8 +295,13 @@ int tq_cursor_filter(sqlite3_vtab_cursor *cursor, int plan, const char *terms, i
 int tq_cursor_next(sqlite3_vtab_cursor *cursor) {
     struct tq_sql_cursor *c = (struct tq_sql_cursor *)cursor;
     const struct tq_sql_waiting *waiting = &c->table->sql->waiting;
+    struct tq_sql_stop stop;
+    tq_sql_stop_begin(&stop, c->table->sql->db);
+    tq_sql_parts_hold(c->table);
     enum tq_status status = waiting->cursor == c && waiting->heard ? tq_nearest_settle(c) : TQ_OK;
     if (status == TQ_OK) status = advance(c);
+    tq_sql_parts_let_go(c->table);
+    tq_sql_stop_end(&stop);
     return status == TQ_OK ? SQLITE_OK : fail(c, status);
 }
 
@@ -317,10 +328,12 @@ int tq_cursor_column(sqlite3_vtab_cursor *cursor, sqlite3_context *context, int 
         const struct tq_sql_column *asked = &declaration->columns[column];
         bool here = asked->kind == TQ_COLUMN_VECTOR && asked->number == c->vector && c->unit != NULL &&
                     c->unit_changes == c->table->changes;
+        tq_sql_parts_hold(c->table);
         if (here)
             tq_row_result_unit(c, context, c->vector, c->unit, c->unit_mapped);
         else
             status = tq_row_result(c, context, column);
+        tq_sql_parts_let_go(c->table);
     }
     return status == TQ_OK ? SQLITE_OK : fail(c, status);
 }

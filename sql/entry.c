@@ -1,4 +1,5 @@
 /* The extension's entry point. */
+#include <pthread.h>
 #include <sqlite3ext.h>
 
 #include "sql/functions.h"
@@ -28,9 +29,17 @@ static bool is_registered(sqlite3 *db) {
     return there;
 }
 
+/* Every connection brings the same; threads that have one already must not find it written to. */
+static void keep_routines(const sqlite3_api_routines *api) {
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    (void)pthread_mutex_lock(&lock);
+    if (api != NULL && api != sqlite3_api) sqlite3_api = api;
+    (void)pthread_mutex_unlock(&lock);
+}
+
 int sqlite3_tq_init(sqlite3 *db, char **error, const sqlite3_api_routines *api) {
     struct tq_sql *sql = NULL;
-    if (api != NULL) SQLITE_EXTENSION_INIT2(api);
+    keep_routines(api);
     if (sqlite3_api == NULL) return SQLITE_MISUSE; /* called by hand before SQLite has called */
     if (sqlite3_libversion_number() < OLDEST) {
         if (error != NULL) {
@@ -46,7 +55,7 @@ int sqlite3_tq_init(sqlite3 *db, char **error, const sqlite3_api_routines *api) 
     }
     /* From here on the module owns the registry, also on failure. The functions outlive it by nothing: SQLite drops
      * both with the connection. */
-    int rc = sqlite3_create_module_v2(db, "tq", &tq_module, sql, close_registry);
+    int rc = sqlite3_create_module_v2(db, "tq", &tq_module.base, sql, close_registry);
     if (rc == SQLITE_OK) rc = tq_functions_register(sql);
     if (rc == SQLITE_OK) rc = tq_info_register(sql);
     return rc;

@@ -48,6 +48,7 @@ static enum tq_status open_private(struct tq_env **env) {
     }
     (void)snprintf(inner, sizeof inner, "%s/store", outer);
     enum tq_status status = tq_env_open(inner, TQ_OPEN_CREATE, tq_netfs_allowed(), env);
+    if (status == TQ_OK) tq_env_set_unlinked(*env);
     remove_files(inner);
     (void)rmdir(outer);
     return status;
@@ -83,17 +84,12 @@ static enum tq_status look_for_indexes(sqlite3 *db, const char *schema, bool *an
     return TQ_OK; /* somebody's table that only looks like ours is no reason to fail */
 }
 
-/* Whether anything was ever written to a folder: a CREATE that was rolled back leaves an empty one. */
+/* A CREATE that was rolled back leaves a folder in which nothing was ever written. */
 static enum tq_status holds_values(const char *folder, bool *holds) {
     struct tq_env *env = NULL;
-    struct tq_env_meta meta = {.nonce = 1};
     *holds = true;
     if (tq_env_open(folder, 0, tq_netfs_allowed(), &env) != TQ_OK) return TQ_OK; /* not ours to judge: aside with it */
-    enum tq_status status = TQ_OK;
-    for (uint32_t index = 1; status == TQ_OK && meta.nonce != 0 && meta.serial == 0; index++) {
-        status = tq_env_meta(env, index, &meta);
-    }
-    *holds = meta.serial != 0;
+    enum tq_status status = tq_folder_holds_values(env, holds);
     tq_env_close(env);
     return status;
 }
@@ -101,21 +97,106 @@ static enum tq_status holds_values(const char *folder, bool *holds) {
 /* Nothing is deleted: the folder may be the only copy of somebody's vectors. */
 static enum tq_status move_aside(struct tq_sql *sql, const char *folder) {
     char target[4096], text[8300];
+    TQ_TRY(tq_set_aside(folder, target, sizeof target));
+    (void)snprintf(text, sizeof text, "tq: folder \"%s\" was left over from another database and is now \"%s\"", folder,
+                   target);
+    sqlite3_log(SQLITE_NOTICE, "%s", text);
+    tq_free(sql->notice);
+    sql->notice = tq_sql_text(text);
+    return TQ_OK;
+}
+
+/* ---- What to tell of a folder that is missing or cannot be used ---- */
+
+enum { SIBLINGS_MAX = 64 };
+
+/* Nobody else's: a folder that has its database beside it is that one's. */
+static bool is_lost_folder(const char *folder, const uint8_t uuid[16]) {
+    struct tq_env *env = NULL;
     struct stat info;
-    for (int i = 1; i < 10000; i++) {
-        int length = snprintf(target, sizeof target, "%s.old-%d", folder, i);
-        if (length < 0 || (size_t)length >= sizeof target) break;
-        if (stat(target, &info) == 0) continue;
-        if (rename(folder, target) != 0) break;
-        (void)snprintf(text, sizeof text, "tq: folder \"%s\" was left over from another database and is now \"%s\"",
-                       folder, target);
-        sqlite3_log(SQLITE_NOTICE, "%s", text);
-        tq_free(sql->notice);
-        sql->notice = tq_sql_text(text);
-        return TQ_OK;
+    char file[4096];
+    size_t length = strlen(folder);
+    (void)snprintf(file, sizeof file, "%s", folder);
+    if (length > 3 && length < sizeof file && strcmp(file + length - 3, "-tq") == 0) {
+        file[length - 3] = 0;
+        if (stat(file, &info) == 0) return false;
     }
-    return tq_fail(TQ_IO, "folder \"%s\", left over from another database, could not be renamed: %s", folder,
-                   strerror(errno));
+    if (tq_env_open(folder, TQ_OPEN_READONLY, tq_netfs_allowed(), &env) != TQ_OK) return false;
+    bool same = memcmp(tq_env_uuid(env), uuid, 16) == 0;
+    tq_env_close(env);
+    return same;
+}
+
+/* It was renamed, or the database was: one of the folders beside it may be the one. */
+static bool find_sibling(const char *folder, const uint8_t uuid[16], char *found, size_t size) {
+    const char *slash = strrchr(folder, '/');
+    int parent = slash == NULL ? 0 : (int)(slash - folder), looked = 0;
+    bool is_it = false;
+    (void)snprintf(found, size, "%.*s/", parent, folder);
+    DIR *dir = opendir(slash == NULL ? "." : found);
+    for (struct dirent *e = dir == NULL ? NULL : readdir(dir); e != NULL && !is_it; e = readdir(dir)) {
+        struct stat info;
+        if (strstr(e->d_name, "-tq") == NULL || looked == SIBLINGS_MAX) continue;
+        int length = snprintf(found, size, "%.*s%s%s", parent, folder, slash == NULL ? "" : "/", e->d_name);
+        if (length < 0 || (size_t)length >= size || strcmp(found, folder) == 0) continue;
+        if (stat(found, &info) != 0 || !S_ISDIR(info.st_mode)) continue;
+        looked++;
+        is_it = is_lost_folder(found, uuid);
+    }
+    if (dir != NULL) (void)closedir(dir);
+    return is_it;
+}
+
+static bool is_packed(sqlite3 *db, const char *schema) {
+    struct tq_conn *conn = NULL;
+    bool packed = false;
+    if (tq_conn_wrap(db, sqlite3_api, schema, &conn) != TQ_OK) return false;
+    if (tq_pair_is_packed(conn, &packed) != TQ_OK) packed = false;
+    tq_conn_close(conn);
+    return packed;
+}
+
+static enum tq_status fail_missing(sqlite3 *db, const char *schema, const char *folder) {
+    uint8_t uuid[16] = {0};
+    char found[4096], way_out[4200];
+    bool any = false, ever = false;
+    const char *quote = sqlite3_stricmp(schema, "main") == 0 ? "" : "'";
+    if (is_packed(db, schema)) {
+        return tq_fail(TQ_NOT_FOUND,
+                       "vector folder \"%s\" not found; it is packed in the database: SELECT tq_unpack(%s%s%s)", folder,
+                       quote, quote[0] == 0 ? "" : schema, quote);
+    }
+    TQ_TRY(look_for_indexes(db, schema, &any, &ever, uuid));
+    if (any && find_sibling(folder, uuid, found, sizeof found))
+        (void)snprintf(way_out, sizeof way_out, "\"%s\" is that folder: rename it", found);
+    else
+        (void)snprintf(way_out, sizeof way_out, "if it is lost for good, tq_repair with adopt-empty keeps the rest");
+    return tq_fail(TQ_NOT_FOUND, "vector folder \"%s\" not found; it must be copied together with \"%s\"; %s", folder,
+                   tq_sql_file(db, schema), way_out);
+}
+
+/* file:x.db?immutable=1 */
+static bool is_immutable(sqlite3 *db, const char *schema) {
+    const char *file = sqlite3_db_filename(db, schema);
+    return file != NULL && sqlite3_uri_boolean(file, "immutable", 0) != 0;
+}
+
+/* What the folder itself says, with both names and the way out. */
+static enum tq_status fail_unusable(sqlite3 *db, const char *schema, const char *folder, enum tq_status status) {
+    char text[700];
+    (void)snprintf(text, sizeof text, "%s", tq_message());
+    if (status != TQ_FORMAT && status != TQ_CORRUPT && status != TQ_IO) return status;
+    bool newer = status == TQ_FORMAT && strstr(text, "this library reads") != NULL;
+    const char *way_out = "restore both from one backup, or call tq_repair with adopt-empty";
+    if (status == TQ_CORRUPT) way_out = "restore both from one backup, or call tq_repair with salvage";
+    if (status == TQ_IO) way_out = "see that it can be read and written";
+    if (status == TQ_IO && sqlite3_db_readonly(db, schema) == 1) {
+        way_out =
+            "a reader locks it, and so must be able to write there; where nobody writes, immutable=1 needs no locks";
+    }
+    if (newer) way_out = "use the newer version that wrote it";
+    return tq_fail(status, "vector folder \"%s\" of \"%s\" cannot be used: %s; %s", folder, tq_sql_file(db, schema),
+                   text, way_out);
 }
 
 static enum tq_status check_owner(const struct tq_env *env, const char *file, const uint8_t uuid[16]) {
@@ -123,27 +204,32 @@ static enum tq_status check_owner(const struct tq_env *env, const char *file, co
     return tq_fail(TQ_FORMAT, "folder \"%s\" belongs to another database than \"%s\"", tq_env_path(env), file);
 }
 
+/* Read-only last: a process has one environment, and a connection that may write may come later. */
+static enum tq_status open_as_allowed(sqlite3 *db, const char *schema, const char *folder, bool create,
+                                      struct tq_env **env) {
+    enum tq_status status = tq_env_open(folder, create ? TQ_OPEN_CREATE : 0, tq_netfs_allowed(), env);
+    if (status != TQ_IO || sqlite3_db_readonly(db, schema) != 1) return status;
+    status = tq_env_open(folder, TQ_OPEN_READONLY, tq_netfs_allowed(), env);
+    if (status != TQ_IO || !is_immutable(db, schema)) return status;
+    return tq_env_open(folder, TQ_OPEN_READONLY | TQ_ENV_IMMUTABLE, tq_netfs_allowed(), env);
+}
+
 static enum tq_status open_beside(struct tq_sql *sql, const char *schema, const char *folder, bool create,
                                   struct tq_env **env) {
     uint8_t uuid[16] = {0};
-    const char *file = tq_sql_file(sql->db, schema);
-    bool any = true, ever = true, holds = false, readonly = sqlite3_db_readonly(sql->db, schema) == 1;
+    bool any = true, ever = true, holds = false;
     struct stat info;
     bool there = stat(folder, &info) == 0;
+    if (!there && errno != ENOENT && errno != ENOTDIR) return tq_fail(TQ_IO, "stat %s: %s", folder, strerror(errno));
     if (create) TQ_TRY(look_for_indexes(sql->db, schema, &any, &ever, uuid));
-    if (!there && any) {
-        return tq_fail(TQ_NOT_FOUND, "vector folder \"%s\" not found; it must be copied together with \"%s\"", folder,
-                       file);
-    }
+    if (!there && any) return fail_missing(sql->db, schema, folder);
     if (there && !ever) {
         TQ_TRY(holds_values(folder, &holds));
         if (holds) TQ_TRY(move_aside(sql, folder));
     }
-    enum tq_status status = tq_env_open(folder, create ? TQ_OPEN_CREATE : 0, tq_netfs_allowed(), env);
-    /* Read-only last: a process has one environment, and a connection that may write may come later. */
-    if (status == TQ_IO && readonly) status = tq_env_open(folder, TQ_OPEN_READONLY, tq_netfs_allowed(), env);
-    TQ_TRY(status);
-    if (create && any) status = check_owner(*env, file, uuid);
+    enum tq_status status = open_as_allowed(sql->db, schema, folder, create, env);
+    if (status != TQ_OK) return fail_unusable(sql->db, schema, folder, status);
+    if (create && any) status = check_owner(*env, tq_sql_file(sql->db, schema), uuid);
     if (status == TQ_OK) return TQ_OK;
     tq_env_close(*env);
     *env = NULL;

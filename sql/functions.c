@@ -264,6 +264,10 @@ int tq_functions_register(struct tq_sql *sql) {
     if (rc == SQLITE_OK) rc = tq_aggregates_register(sql);
     if (rc == SQLITE_OK) rc = tq_codes_register(sql);
     if (rc == SQLITE_OK) rc = tq_each_register(sql);
+    if (rc == SQLITE_OK) rc = tq_check_register(sql);
+    if (rc == SQLITE_OK) rc = tq_repair_register(sql);
+    if (rc == SQLITE_OK) rc = tq_upkeep_register(sql);
+    if (rc == SQLITE_OK) rc = tq_pack_register(sql);
     if (rc == SQLITE_OK) rc = tq_where_register(sql);
     return rc;
 }

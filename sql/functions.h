@@ -14,6 +14,14 @@ int tq_aggregates_register(struct tq_sql *sql);
 int tq_codes_register(struct tq_sql *sql);
 /* The table-valued tq_each. */
 int tq_each_register(struct tq_sql *sql);
+/* tq_check. */
+int tq_check_register(struct tq_sql *sql);
+/* tq_repair. */
+int tq_repair_register(struct tq_sql *sql);
+/* tq_backup, tq_compact. */
+int tq_upkeep_register(struct tq_sql *sql);
+/* tq_pack, tq_unpack. */
+int tq_pack_register(struct tq_sql *sql);
 /* tq_info, tq_explain, tq_config: what a connection is and does. */
 int tq_info_register(struct tq_sql *sql);
 

@@ -34,20 +34,6 @@ static void append_text(sqlite3_str *out, const char *text) {
 
 /* ---- tq_info('words'), tq_info('words', 'aux') ---- */
 
-/* Naming a table makes SQLite connect it, and then it is in the registry. */
-static enum tq_status find_table(struct tq_sql *sql, const char *name, const char *schema,
-                                 struct tq_sql_table **table) {
-    char *text = sqlite3_mprintf("SELECT rowid FROM \"%w\".\"%w\" LIMIT 0", schema, name);
-    sqlite3_stmt *statement = NULL;
-    int rc = text == NULL ? SQLITE_NOMEM : sqlite3_prepare_v2(sql->db, text, -1, &statement, NULL);
-    sqlite3_free(text);
-    (void)sqlite3_finalize(statement);
-    if (rc != SQLITE_OK) return tq_sql_fail(sql->db, rc, NULL);
-    *table = tq_sql_table_find(sql, schema, name);
-    if (*table == NULL) return tq_fail(TQ_MISUSE, "\"%s\" is not a tq table", name);
-    return tq_sql_table_open(*table);
-}
-
 /* Of one vector column, over all partitions. */
 struct totals {
     uint64_t vectors, log, segments, dead, code_bytes, exact_bytes;
@@ -176,8 +162,11 @@ static void run_info(sqlite3_context *context, int count, sqlite3_value **values
     const char *schema = count > 1 ? (const char *)sqlite3_value_text(values[1]) : "main";
     if (name == NULL || schema == NULL) return;
     sqlite3_str *out = sqlite3_str_new(sql->db);
-    enum tq_status status = find_table(sql, name, schema, &table);
+    enum tq_status status = tq_sql_table_connect(sql, schema, name, &table);
+    if (table != NULL) tq_sql_parts_hold(table);
+    if (status == TQ_OK) status = tq_sql_table_open(table);
     if (status == TQ_OK) status = describe(table, out);
+    if (table != NULL) tq_sql_parts_let_go(table);
     if (table != NULL && table->cursors == NULL) tq_sql_parts_release(table);
     if (status == TQ_OK) {
         result_built(context, out);
@@ -218,14 +207,16 @@ static void run_explain(sqlite3_context *context, int count, sqlite3_value **val
 
 /* ---- tq_config('order_by'), tq_config('confidence', 2.5), tq_config() ---- */
 
-enum { SETTING_ORDER, SETTING_CONFIDENCE, SETTING_OVERSAMPLE, SETTING_THREADS, SETTING_COUNT };
-static const char *const setting_names[SETTING_COUNT] = {"order_by", "confidence", "oversample", "threads"};
+enum { SETTING_ORDER, SETTING_CONFIDENCE, SETTING_OVERSAMPLE, SETTING_THREADS, SETTING_TIMEOUT, SETTING_COUNT };
+static const char *const setting_names[SETTING_COUNT] = {"order_by", "confidence", "oversample", "threads",
+                                                         "timeout_ms"};
 
 static enum tq_status find_setting(const char *name, size_t *which) {
     for (*which = 0; *which < SETTING_COUNT; ++*which) {
         if (sqlite3_stricmp(name, setting_names[*which]) == 0) return TQ_OK;
     }
-    return tq_fail(TQ_MISUSE, "unknown setting \"%.40s\"; there are order_by, confidence, oversample and threads",
+    return tq_fail(TQ_MISUSE,
+                   "unknown setting \"%.40s\"; there are order_by, confidence, oversample, threads and timeout_ms",
                    name);
 }
 
@@ -235,7 +226,8 @@ static void set_default(struct tq_sql *sql, size_t which) {
     case SETTING_ORDER: sql->order_by = TQ_ORDER_EXACT; break;
     case SETTING_CONFIDENCE: sql->options.confidence = defaults.confidence; break;
     case SETTING_OVERSAMPLE: sql->options.oversample = defaults.oversample; break;
-    default: sql->options.threads = defaults.threads; break;
+    case SETTING_THREADS: sql->options.threads = defaults.threads; break;
+    default: sql->options.timeout_ms = defaults.timeout_ms; break;
     }
 }
 
@@ -269,7 +261,8 @@ static void result_setting(sqlite3_context *context, const struct tq_sql *sql, s
             sqlite3_result_double(context, sql->options.confidence);
         break;
     case SETTING_OVERSAMPLE: sqlite3_result_double(context, sql->options.oversample); break;
-    default: sqlite3_result_int(context, sql->options.threads); break;
+    case SETTING_THREADS: sqlite3_result_int(context, sql->options.threads); break;
+    default: sqlite3_result_int(context, sql->options.timeout_ms); break;
     }
 }
 
@@ -280,7 +273,8 @@ static void result_settings(sqlite3_context *context, const struct tq_sql *sql) 
         sqlite3_str_appendall(out, "\"exact\"");
     else
         sqlite3_str_appendf(out, "%!.15g", sql->options.confidence);
-    sqlite3_str_appendf(out, ",\"oversample\":%!.15g,\"threads\":%d}", sql->options.oversample, sql->options.threads);
+    sqlite3_str_appendf(out, ",\"oversample\":%!.15g,\"threads\":%d,\"timeout_ms\":%d}", sql->options.oversample,
+                        sql->options.threads, sql->options.timeout_ms);
     result_built(context, out);
 }
 

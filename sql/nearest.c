@@ -106,7 +106,10 @@ static enum tq_status search(struct tq_sql_cursor *cursor, int function, const s
     struct tq_search_stats stats = {0, 0, 0, 0};
     enum tq_metric metric = metric_of(function, tq_cursor_format(cursor)->metric);
     size_t k = rows, capacity = 0;
-    if (sql->order_by == TQ_ORDER_EXACT) options = (struct tq_search_options){.confidence = TQ_EXACT, .threads = 1};
+    if (sql->order_by == TQ_ORDER_EXACT) {
+        options = (struct tq_search_options){
+            .confidence = TQ_EXACT, .threads = 1, .timeout_ms = sql->options.timeout_ms};
+    }
     for (;;) {
         k = (size_t)(k + 1 < view->live ? k + 1 : view->live);
         TQ_TRY(reserve_hits(hits, &capacity, k));

@@ -1,5 +1,6 @@
 #include "sql/options.h"
 
+#include <limits.h>
 #include <math.h>
 #include <sqlite3ext.h>
 #include <string.h>
@@ -87,17 +88,25 @@ static bool set_rerank(struct word value, struct tq_search_options *options) {
     return true;
 }
 
-static bool set_threads(struct word value, struct tq_search_options *options) {
+static bool read_whole(struct word value, int *whole) {
     double number = 0;
-    if (!read_number(value, &number) || !(fabs(number) < 1e6) || number != floor(number)) return false;
-    options->threads = (int)number;
+    if (!read_number(value, &number) || !(fabs(number) <= INT_MAX) || number != floor(number)) return false;
+    *whole = (int)number;
     return true;
+}
+
+static bool set_threads(struct word value, struct tq_search_options *options) {
+    return read_whole(value, &options->threads);
+}
+
+static bool set_timeout(struct word value, struct tq_search_options *options) {
+    return read_whole(value, &options->timeout_ms);
 }
 
 /* ---- Settings ---- */
 
-enum field { FIELD_CONFIDENCE, FIELD_OVERSAMPLE, FIELD_THREADS, FIELD_COUNT };
-static const char *const field_names[FIELD_COUNT] = {"confidence", "oversample", "threads"};
+enum field { FIELD_CONFIDENCE, FIELD_OVERSAMPLE, FIELD_THREADS, FIELD_TIMEOUT, FIELD_COUNT };
+static const char *const field_names[FIELD_COUNT] = {"confidence", "oversample", "threads", "timeout_ms"};
 
 struct setting {
     const char *key;
@@ -111,6 +120,7 @@ static const struct setting settings[] = {
     {"oversample", FIELD_OVERSAMPLE, set_oversample, "0, or 1 to 1000000"},
     {"rerank", FIELD_OVERSAMPLE, set_rerank, "on, off, or 1 to 1000000"},
     {"threads", FIELD_THREADS, set_threads, "a whole number, 1 to 256"},
+    {"timeout_ms", FIELD_TIMEOUT, set_timeout, "a whole number of milliseconds, or 0 for none"},
 };
 
 /* How much of a text a message shows. */
@@ -121,7 +131,8 @@ static enum tq_status find_setting(struct word key, const struct setting **setti
         *setting = &settings[i];
         if (word_is(key, settings[i].key)) return TQ_OK;
     }
-    return tq_fail(TQ_MISUSE, "unknown setting \"%.*s\"; there are confidence, exact, oversample, rerank and threads",
+    return tq_fail(TQ_MISUSE,
+                   "unknown setting \"%.*s\"; there are confidence, exact, oversample, rerank, threads and timeout_ms",
                    shown(key), key.text);
 }
 

@@ -93,17 +93,19 @@ void tq_sql_parts_release(struct tq_sql_table *table) {
     }
 }
 
-/* SQLite rolls back by itself where a write fails for want of room or memory: within our own change of a row. */
 void tq_sql_part_lose(struct tq_sql_table *table, size_t number) {
     struct tq_sql_part *part = table->parts[number];
     if (part == NULL) return;
     part->lost = true;
-    if (table->changing) return;
+    if (table->holds > 0) return;
     part_free(part);
     table->parts[number] = NULL;
 }
 
-void tq_sql_parts_close_lost(struct tq_sql_table *table) {
+void tq_sql_parts_hold(struct tq_sql_table *table) { table->holds++; }
+
+void tq_sql_parts_let_go(struct tq_sql_table *table) {
+    if (--table->holds > 0) return;
     for (size_t i = 0; i < table->part_capacity; i++) {
         if (table->parts[i] != NULL && table->parts[i]->lost) tq_sql_part_lose(table, i);
     }

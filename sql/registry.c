@@ -115,6 +115,18 @@ struct tq_sql_table *tq_sql_table_find(struct tq_sql *sql, const char *schema, c
     return NULL;
 }
 
+enum tq_status tq_sql_table_connect(struct tq_sql *sql, const char *schema, const char *name,
+                                    struct tq_sql_table **table) {
+    char *text = sqlite3_mprintf("SELECT rowid FROM \"%w\".\"%w\" LIMIT 0", schema, name);
+    sqlite3_stmt *statement = NULL;
+    int rc = text == NULL ? SQLITE_NOMEM : sqlite3_prepare_v2(sql->db, text, -1, &statement, NULL);
+    sqlite3_free(text);
+    (void)sqlite3_finalize(statement);
+    if (rc != SQLITE_OK) return tq_sql_fail(sql->db, rc, NULL);
+    *table = tq_sql_table_find(sql, schema, name);
+    return *table != NULL ? TQ_OK : tq_fail(TQ_MISUSE, "\"%s\" is not a tq table", name);
+}
+
 static void table_free(struct tq_sql_table *table) {
     tq_sql_table_close(table);
     tq_declaration_free(&table->declaration);
@@ -215,8 +227,10 @@ static enum tq_status open_parts(struct tq_sql_table *table) {
 enum tq_status tq_sql_table_open(struct tq_sql_table *table) {
     if (table->engines != NULL) return TQ_OK;
     if (table->place == NULL) TQ_TRY(place_acquire(table->sql, table->schema, false, &table->place));
+    tq_sql_parts_hold(table);
     enum tq_status status = open_parts(table);
     if (status != TQ_OK) tq_sql_table_close(table);
+    tq_sql_parts_let_go(table);
     return status;
 }
 
@@ -304,8 +318,9 @@ static enum tq_status create_tables_beside(struct tq_sql_table *table, int64_t n
     const struct tq_declaration *d = &table->declaration;
     char *apart = list_columns(d, TQ_COLUMN_APART, true), *partition = list_columns(d, TQ_COLUMN_PARTITION, true);
     char *values = list_columns(d, TQ_COLUMN_PARTITION, false);
-    enum tq_status status = TQ_OK;
-    if (d->apart > 0) {
+    bool missing = (d->apart > 0 && apart == NULL) || (d->partitions > 0 && (partition == NULL || values == NULL));
+    enum tq_status status = missing ? tq_fail(TQ_NOMEM, "out of memory for the tables of \"%s\"", table->name) : TQ_OK;
+    if (d->apart > 0 && status == TQ_OK) {
         status = tq_sql_execf(table->sql->db, "creating the table of columns apart",
                               "CREATE TABLE \"%w\".\"%w_aux\"(id INTEGER PRIMARY KEY, %s)", table->schema, table->name,
                               apart);

@@ -98,7 +98,8 @@ struct tq_sql_table {
     uint64_t kept_clock;
     struct tq_where_entry *filters; /* filter.c's */
     struct tq_writer *writer;       /* write.c's */
-    bool changing;                  /* a row: what it is written to must not be closed */
+    int holds;                      /* what runs uses parts: none may be closed */
+    bool repaired;                  /* by the running transaction: its end by ROLLBACK closes all parts */
     struct tq_sql_cursor *cursors;  /* open ones */
     uint64_t changes;               /* grows whenever what cursors have borrowed may be gone */
     uint64_t rows_seen;             /* live rows when last looked at: for costs */
@@ -113,6 +114,11 @@ enum tq_status tq_sql_table_acquire(struct tq_sql *sql, const char *schema, cons
                                     const char *const *arguments, bool create, struct tq_sql_table **table);
 void tq_sql_table_release(struct tq_sql_table *table);
 struct tq_sql_table *tq_sql_table_find(struct tq_sql *sql, const char *schema, const char *name);
+
+/* Naming a table makes SQLite connect it, and then it is in the registry; nothing is opened. TQ_MISUSE: it is none of
+ * ours. */
+enum tq_status tq_sql_table_connect(struct tq_sql *sql, const char *schema, const char *name,
+                                    struct tq_sql_table **table);
 
 /* Open folder and index unless they are open. An existing table without its folder is an error that names both. */
 enum tq_status tq_sql_table_open(struct tq_sql_table *table);
@@ -142,9 +148,12 @@ enum tq_status tq_sql_part_of_slot(struct tq_sql_table *table, uint64_t slot, si
  * made if it is not there; *number is that of the partition. */
 enum tq_status tq_sql_partition(struct tq_sql_table *table, sqlite3_value **values, uint32_t *number);
 void tq_sql_parts_close(struct tq_sql_table *table);
-/* Close a part that a rollback has undone; while a row is being changed, wait for tq_sql_parts_close_lost(). */
+/* Close a part that a rollback has undone; while parts are held, when they are let go. */
 void tq_sql_part_lose(struct tq_sql_table *table, size_t number);
-void tq_sql_parts_close_lost(struct tq_sql_table *table);
+/* Around all that runs SQL of ours: a statement that fails for want of room or memory, or for an error of the disk,
+ * makes SQLite roll back at once, and xRollback is called in the middle of it. Pairs may be nested. */
+void tq_sql_parts_hold(struct tq_sql_table *table);
+void tq_sql_parts_let_go(struct tq_sql_table *table);
 
 /* Rows of a vector column as one view: those of all partitions, or of some. Borrowed from the parts until the table
  * changes, but for the memory below; reuse or tq_sql_view_free(). */

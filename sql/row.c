@@ -195,6 +195,7 @@ enum tq_status tq_row_unit(struct tq_sql_cursor *cursor, size_t vector, const ui
                        (unsigned long long)slot);
     }
     TQ_TRY(status);
+    TQ_TRY(tq_view_check_owner(&view->segments[at], row, cursor->id));
     struct tq_segment *segment = view->segments[at].segment;
     cursor->look.segment = at;
     if (format->rows != TQ_ROWS_NONE) return tq_segment_gather(segment, TQ_PLANE_EXACT, &row, 1, unit);

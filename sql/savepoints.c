@@ -2,6 +2,7 @@
  *
  * Two sqlite3_vtab objects may stand for one table within a transaction, and both are told of everything: each of
  * these may be called twice in a row. */
+#include "sql/host_stop.h"
 #include "sql/vtab.h"
 
 #include "src/base/alloc.h"
@@ -28,12 +29,31 @@ int tq_vtab_sync(sqlite3_vtab *vtab) {
     size_t number = 0;
     if (next_used(table, &number) == NULL) return SQLITE_OK;
     sqlite3_int64 last = sqlite3_last_insert_rowid(table->sql->db);
+    bool failed_before = sqlite3_errcode(table->sql->db) == SQLITE_NOMEM;
+    struct tq_sql_stop stop;
+    tq_sql_stop_begin(&stop, table->sql->db);
+    tq_sql_parts_hold(table);
     enum tq_status status = tq_cursors_detach(table);
     for (; status == TQ_OK && (part = next_used(table, &number)) != NULL; number++) {
         status = tq_table_sync(part->table);
     }
+    tq_sql_parts_let_go(table);
+    tq_sql_stop_end(&stop);
     sqlite3_set_last_insert_rowid(table->sql->db, last);
+    /* Where a statement of ours got no memory, SQLite's COMMIT will say SQLITE_NOMEM, whatever we did about it: then it
+     * must not happen. */
+    if (status == TQ_OK && !failed_before && sqlite3_errcode(table->sql->db) == SQLITE_NOMEM) return SQLITE_NOMEM;
     return status == TQ_OK ? SQLITE_OK : tq_vtab_fail(vtab, status);
+}
+
+/* Whether the transaction may have made the part, or made it another one. */
+static bool may_be_new(const struct tq_sql_table *table, size_t number) {
+    return table->repaired || number >= table->declaration.vectors;
+}
+
+/* Whether what runs may still call it the transaction's, after this rollback. */
+static bool is_in_use(const struct tq_sql_table *table, size_t number) {
+    return table->holds > 0 && table->parts[number] != NULL && table->parts[number]->used;
 }
 
 static void ended(struct tq_sql_table *table) {
@@ -43,6 +63,7 @@ static void ended(struct tq_sql_table *table) {
         part->used = false;
         part->mark_count = 0;
     }
+    table->repaired = false;
     table->changes++;
 }
 
@@ -64,8 +85,8 @@ int tq_vtab_rollback(sqlite3_vtab *vtab) {
         if (c->source == TQ_SOURCE_SCAN && !c->eof) c->source = TQ_SOURCE_LOST;
     }
     for (size_t number = 0; (part = next_used(table, &number)) != NULL; number++) tq_table_rolled_back(part->table);
-    for (size_t number = table->declaration.vectors; number < table->part_capacity; number++) {
-        tq_sql_part_lose(table, number); /* it may have been made by the transaction */
+    for (size_t number = 0; number < table->part_capacity; number++) {
+        if (may_be_new(table, number) || is_in_use(table, number)) tq_sql_part_lose(table, number);
     }
     ended(table);
     return SQLITE_OK;
@@ -127,7 +148,7 @@ int tq_vtab_rollback_to(sqlite3_vtab *vtab, int savepoint) {
     enum tq_status status = tq_cursors_detach(table);
     for (size_t number = 0; number < table->part_capacity; number++) {
         struct tq_sql_part *part = table->parts[number];
-        if (part == NULL || (!part->used && number < table->declaration.vectors)) continue;
+        if (part == NULL || (!part->used && !may_be_new(table, number))) continue;
         uint64_t mark = mark_of(part, savepoint);
         if (mark == 0) {
             tq_sql_part_lose(table, number);

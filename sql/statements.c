@@ -13,6 +13,7 @@ int tq_sql_code(enum tq_status status) {
     case TQ_FULL: return SQLITE_FULL;
     case TQ_CORRUPT: return SQLITE_CORRUPT_VTAB;
     case TQ_BUSY: return SQLITE_BUSY;
+    case TQ_INTERRUPTED: return SQLITE_INTERRUPT;
     default: return SQLITE_ERROR;
     }
 }
@@ -24,10 +25,13 @@ enum tq_status tq_sql_fail(sqlite3 *db, int rc, const char *doing) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED: status = TQ_BUSY; break;
     case SQLITE_FULL: status = TQ_FULL; break;
+    case SQLITE_CANTOPEN:
     case SQLITE_IOERR: status = TQ_IO; break;
     case SQLITE_CORRUPT: status = TQ_CORRUPT; break;
+    case SQLITE_INTERRUPT: status = TQ_INTERRUPTED; break;
     default: break;
     }
+    if (status == TQ_IO && tq_conn_no_room(db, sqlite3_api)) status = TQ_FULL;
     return tq_fail(status, "%s%s%s", doing == NULL ? "" : doing, doing == NULL ? "" : ": ", sqlite3_errmsg(db));
 }
 

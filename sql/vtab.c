@@ -86,36 +86,47 @@ static int vtab_rename(sqlite3_vtab *vtab, const char *name) {
     struct tq_sql_table *table = ((struct tq_vtab *)vtab)->table;
     sqlite3_int64 last = sqlite3_last_insert_rowid(table->sql->db);
     enum tq_status status = tq_declaration_check_name(&table->declaration, name);
+    tq_sql_parts_hold(table);
     if (status == TQ_OK) status = tq_cursors_detach(table);
     if (status == TQ_OK) status = tq_sql_table_rename(table, name);
+    tq_sql_parts_let_go(table);
     sqlite3_set_last_insert_rowid(table->sql->db, last);
     return status == TQ_OK ? SQLITE_OK : tq_vtab_fail(vtab, status);
 }
 
 static int vtab_shadow_name(const char *suffix) { return tq_sql_is_shadow(suffix); }
 
-const sqlite3_module tq_module = {
-    .iVersion = 3,
-    .xCreate = vtab_create,
-    .xConnect = vtab_connect,
-    .xBestIndex = tq_vtab_best_index,
-    .xDisconnect = vtab_disconnect,
-    .xDestroy = vtab_destroy,
-    .xOpen = tq_cursor_open,
-    .xClose = tq_cursor_close,
-    .xFilter = tq_cursor_filter,
-    .xNext = tq_cursor_next,
-    .xEof = tq_cursor_eof,
-    .xColumn = tq_cursor_column,
-    .xRowid = tq_cursor_rowid,
-    .xUpdate = tq_vtab_update,
-    .xBegin = tq_vtab_begin,
-    .xSync = tq_vtab_sync,
-    .xCommit = tq_vtab_commit,
-    .xRollback = tq_vtab_rollback,
-    .xRename = vtab_rename,
-    .xSavepoint = tq_vtab_savepoint,
-    .xRelease = tq_vtab_release,
-    .xRollbackTo = tq_vtab_rollback_to,
-    .xShadowName = vtab_shadow_name,
+const struct tq_module tq_module = {
+    .base =
+        {
+            .iVersion = 4,
+            .xCreate = vtab_create,
+            .xConnect = vtab_connect,
+            .xBestIndex = tq_vtab_best_index,
+            .xDisconnect = vtab_disconnect,
+            .xDestroy = vtab_destroy,
+            .xOpen = tq_cursor_open,
+            .xClose = tq_cursor_close,
+            .xFilter = tq_cursor_filter,
+            .xNext = tq_cursor_next,
+            .xEof = tq_cursor_eof,
+            .xColumn = tq_cursor_column,
+            .xRowid = tq_cursor_rowid,
+            .xUpdate = tq_vtab_update,
+            .xBegin = tq_vtab_begin,
+            .xSync = tq_vtab_sync,
+            .xCommit = tq_vtab_commit,
+            .xRollback = tq_vtab_rollback,
+            .xRename = vtab_rename,
+            .xSavepoint = tq_vtab_savepoint,
+            .xRelease = tq_vtab_release,
+            .xRollbackTo = tq_vtab_rollback_to,
+            .xShadowName = vtab_shadow_name,
+#if SQLITE_VERSION_NUMBER >= 3044000
+            .xIntegrity = tq_vtab_integrity,
+#endif
+        },
+#if SQLITE_VERSION_NUMBER < 3044000
+    .xIntegrity = tq_vtab_integrity,
+#endif
 };

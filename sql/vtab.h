@@ -11,7 +11,16 @@ struct tq_vtab {
     struct tq_sql_table *table;
 };
 
-extern const sqlite3_module tq_module;
+/* With the member that came with SQLite 3.44, whatever header this is compiled with: older ones do not look at it. */
+struct tq_module {
+    sqlite3_module base;
+#if SQLITE_VERSION_NUMBER < 3044000
+    int (*xIntegrity)(sqlite3_vtab *vtab, const char *schema, const char *name, int flags, char **error);
+#endif
+};
+extern const struct tq_module tq_module;
+/* integrity.c */
+int tq_vtab_integrity(sqlite3_vtab *vtab, const char *schema, const char *name, int flags, char **error);
 
 /* Set the object's message to "tq: <name>: <tq_message()>" and return the code. */
 int tq_vtab_fail(sqlite3_vtab *vtab, enum tq_status status);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sql/change.h"
+#include "sql/host_stop.h"
 #include "src/base/alloc.h"
 
 static const struct tq_format *format_of(const struct tq_sql_table *table, size_t vector) {
@@ -161,15 +162,16 @@ static enum tq_status optimize_part(struct tq_sql_table *table, struct tq_sql_pa
 
 static enum tq_status optimize(struct tq_sql_table *table) {
     int64_t number = -1;
+    struct tq_sql_part *part = NULL;
     for (bool found = true; found;) {
-        struct tq_sql_part *part = NULL;
         TQ_TRY(tq_sql_once(table, "SELECT part FROM \"%w\".\"%w_state\" WHERE part >= ?1 ORDER BY part LIMIT 1",
                            number + 1, &found, &number));
         if (!found) break;
         TQ_TRY(tq_sql_part(table, (size_t)number, &part));
         TQ_TRY(optimize_part(table, part));
     }
-    return TQ_OK;
+    TQ_TRY(tq_sql_part(table, 0, &part));
+    return tq_table_sweep(part->table);
 }
 
 static const struct {
@@ -358,12 +360,14 @@ int tq_vtab_update(sqlite3_vtab *vtab, int count, sqlite3_value **values, sqlite
     struct tq_sql_table *table = ((struct tq_vtab *)vtab)->table;
     struct tq_change change = {.had = false};
     sqlite3_int64 last = sqlite3_last_insert_rowid(table->sql->db);
+    tq_sql_parts_hold(table);
     enum tq_status status = tq_sql_table_open(table);
     bool command = is_command(table, count, values);
-    table->changing = true;
+    struct tq_sql_stop stop;
+    tq_sql_stop_begin(&stop, table->sql->db);
     if (status == TQ_OK) status = command ? run_command(table, values) : update(table, count, values, &change);
-    table->changing = false;
-    tq_sql_parts_close_lost(table);
+    tq_sql_parts_let_go(table);
+    tq_sql_stop_end(&stop);
     int rc = status == TQ_OK ? SQLITE_OK : tq_vtab_fail(vtab, status);
     /* Exactly this code, for SQLite to do what OR IGNORE, FAIL or ROLLBACK ask for. */
     if (status != TQ_OK && change.constraint) rc = SQLITE_CONSTRAINT;

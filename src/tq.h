@@ -39,16 +39,17 @@ extern "C" {
 
 enum tq_status {
     TQ_OK = 0,
-    TQ_MISUSE = -1,      /* an argument is wrong: the message names it, its value and the limit */
-    TQ_NOMEM = -2,       /* memory could not be had */
-    TQ_IO = -3,          /* the operating system failed: the message carries its word for it */
-    TQ_FULL = -4,        /* the disk, or an index's log, is full */
-    TQ_CORRUPT = -5,     /* stored bytes fail their checksum or contradict each other */
-    TQ_NOT_FOUND = -6,   /* no such store, index or id */
-    TQ_EXISTS = -7,      /* the name or id is there already */
-    TQ_BUSY = -8,        /* another writer holds the store */
-    TQ_FORMAT = -9,      /* not a tqlite store, or one written by a newer version */
-    TQ_UNSUPPORTED = -10 /* not possible with this build or on this machine */
+    TQ_MISUSE = -1,       /* an argument is wrong: the message names it, its value and the limit */
+    TQ_NOMEM = -2,        /* memory could not be had */
+    TQ_IO = -3,           /* the operating system failed: the message carries its word for it */
+    TQ_FULL = -4,         /* the disk, or an index's log, is full */
+    TQ_CORRUPT = -5,      /* stored bytes fail their checksum or contradict each other */
+    TQ_NOT_FOUND = -6,    /* no such store, index or id */
+    TQ_EXISTS = -7,       /* the name or id is there already */
+    TQ_BUSY = -8,         /* another writer holds the store */
+    TQ_FORMAT = -9,       /* not a tqlite store, or one written by a newer version */
+    TQ_UNSUPPORTED = -10, /* not possible with this build or on this machine */
+    TQ_INTERRUPTED = -11  /* ended by tq_cancel() or a time limit, as asked; all is as before the call */
 };
 
 /* What "near" means. score: larger is better. distance: smaller is nearer. */
@@ -166,10 +167,11 @@ struct tq_search_options {
     double oversample;              /* 0: rank exactly every row whose bound asks for it;
                                         >= 1: exactly the oversample * k best estimates */
     int threads;                    /* 1 by default; more enter an OpenMP region (in a child forked after one: 1) */
+    int timeout_ms;                 /* 0: none; else TQ_INTERRUPTED when so many milliseconds have passed */
     const struct tq_filter *filter; /* NULL: every id */
 };
 
-/* {3.0, 0, 1, NULL} */
+/* {3.0, 0, 1, 0, NULL} */
 TQ_API struct tq_search_options tq_search_defaults(void);
 
 struct tq_hit {
@@ -197,7 +199,8 @@ struct tq_search_stats {
  * Error    at confidence z a true neighbour is missed with about the probability that a normal variable exceeds z,
  *          at most some three times that (a row passes three bounds); with TQ_EXACT never. With TQ_ROWS_NONE
  *          scores are estimates and never proved.
- * Returns  TQ_OK; TQ_MISUSE; TQ_NOMEM; TQ_CORRUPT a page failed its checksum; TQ_IO
+ * Returns  TQ_OK; TQ_MISUSE; TQ_NOMEM; TQ_CORRUPT a page failed its checksum; TQ_INTERRUPTED by tq_cancel() or
+ *          options.timeout_ms; TQ_IO
  * Source   the bound: RaBitQ (2405.12497) section 3.2; docs/decisions/0003 */
 TQ_API enum tq_status tq_search(tq_index *index, const float *queries, size_t query_count, int64_t k,
                                 const struct tq_search_options *options, struct tq_hit *hits, size_t *counts,
@@ -233,6 +236,68 @@ TQ_API enum tq_status tq_index_get_info(tq_index *index, struct tq_index_info *i
 
 /* Move the log into segments and merge small segments. Durable when it returns; outside tq_begin() only. */
 TQ_API enum tq_status tq_index_optimize(tq_index *index);
+
+/* From any thread: calls of tq_search(), tq_search_range() and tq_index_optimize() that are running on this handle end
+ * with TQ_INTERRUPTED, within milliseconds where the disk answers. Later calls are not touched, nor is what was
+ * committed. (tq_index_open() of one name in one store gives the same handle.) */
+TQ_API void tq_cancel(tq_index *index);
+
+/* Check every index of the store: whether catalog and folder belong together, and each holds what the other says.
+ *
+ *   full     0: what tells that something is missing or contradicts itself; 1: every page against its checksum as well,
+ *            each row's id, and codes against each other, so that all vectors are read
+ *   report   called for each finding with one line of text, which names index, segment, chunk or row and says what is
+ *            wrong; "note: ..." is no error: space that a later writer reclaims. NULL is fine. context: given to it
+ *
+ * Looks at what was committed before the call; others may write meanwhile. Mends nothing.
+ * Returns  TQ_OK nothing found, or notes alone; TQ_CORRUPT there were findings, all of them told; it could not look:
+ *          TQ_NOMEM, TQ_IO, TQ_BUSY */
+TQ_API enum tq_status tq_check(tq_store *store, int full, void (*report)(void *context, const char *finding),
+                               void *context);
+
+/* ---- Repair -------------------------------------------------------------------------------------------- */
+
+/* An index whose catalog and folder do not belong together, or whose values are damaged, is refused with a message that
+ * says what differs. Restoring both from one backup loses nothing; these keep what there is. */
+enum tq_repair_how {
+    TQ_REPAIR_ADOPT_FOLDER = 0, /* the folder is of another time than the catalog, but holds all that it needs: make
+                                   them a pair. Loses nothing, or is refused */
+    TQ_REPAIR_ADOPT_EMPTY = 1,  /* the folder, or its data.mdb, is gone for good, or is another's: begin an empty one.
+                                   Keeps the fresh vectors, which are in the catalog's log */
+    TQ_REPAIR_SALVAGE = 2       /* values are damaged or missing: keep every vector whose bytes verify. A code is made
+                                   anew from its exact row, an exact row is never made up */
+};
+
+/* Repair one index of a store that is not open in this process, in one transaction; ids whose vectors are lost are
+ * removed (in a database with SQL tables their rows stay, without the vector).
+ *
+ *   path    as for tq_open, which may fail on it
+ *   report  may be NULL: told what is found and done, and each id that is lost, a line each
+ *
+ * Nothing is deleted from the folder: what is set aside gets another name, what is replaced goes with later writes.
+ * Returns  TQ_OK; TQ_NOT_FOUND; TQ_MISUSE it is not what this way is for, and why; TQ_CORRUPT ADOPT_FOLDER would lose
+ *          something; TQ_UNSUPPORTED a SQL table with several parts: use tq_repair() in SQL; TQ_BUSY; TQ_FULL; TQ_IO */
+TQ_API enum tq_status tq_repair(const char *path, const char *name, enum tq_repair_how how,
+                                void (*report)(void *context, const char *finding), void *context);
+
+/* ---- The store as a whole -------------------------------------------------------------------------------- */
+
+/* Copy the store, as it is now, to a path where nothing is; tq_open() opens the copy. Others, in any process, read and
+ * write meanwhile; a transaction that is open is not in the copy. It is laid out as the store is: a folder, or, for a
+ * store that is a SQLite database, the database `path` and the folder `path`-tq. It is made beside its place, checked
+ * and renamed: a crash leaves nothing or a whole copy (and perhaps `path`.new-<16 hex>, which may be deleted).
+ * Returns  TQ_OK; TQ_EXISTS something is at the path; TQ_FULL the disk is, and nothing is left; TQ_CORRUPT; TQ_IO */
+TQ_API enum tq_status tq_backup(tq_store *store, const char *path);
+
+/* Give the space of what was deleted and replaced back to the file system: the store's data file is written anew, which
+ * takes as much room as what lives in it. All indexes of this store must be closed, and nobody else may have the store
+ * open, in this process or another. A crash leaves the old file or the new one.
+ *
+ *   freed_bytes  out, may be NULL: how much smaller the data file is
+ *
+ * Returns  TQ_OK; TQ_BUSY somebody else has it open: the message says which process; TQ_MISUSE within tq_begin();
+ *          TQ_FULL; TQ_UNSUPPORTED the file system has no locks; TQ_IO */
+TQ_API enum tq_status tq_compact(tq_store *store, uint64_t *freed_bytes);
 
 /* "0.1.0" of the library that is running, which may differ from TQ_VERSION. */
 TQ_API const char *tq_version(void);

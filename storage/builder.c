@@ -169,16 +169,11 @@ enum tq_status tq_builder_append(struct tq_builder *builder, int64_t id, uint64_
 }
 
 /* Rows are copied by the run, so the kernel's readahead is welcome (ask = false). */
-enum tq_status tq_builder_copy(struct tq_builder *builder, struct tq_segment *segment, uint32_t row, bool with_exact) {
+enum tq_status tq_segment_codes(struct tq_segment *segment, uint32_t row, uint8_t *scratch, struct tq_row *codes) {
     const struct tq_format *format = &segment->format;
     struct tq_row copy = {.exact = NULL};
-    const uint8_t *bytes = NULL, *exact = NULL;
+    const uint8_t *bytes = NULL;
     struct tq_record_tail tail;
-    uint64_t slot = 0;
-    int64_t id = 0;
-    TQ_ASSERT(row < segment->rows && format->record_stride == builder->format.record_stride);
-    TQ_TRY(tq_segment_slots(segment, &row, 1, &slot));
-    TQ_TRY(tq_segment_ids(segment, &row, 1, &id));
     TQ_TRY(tq_segment_unit(segment, TQ_PLANE_FIRST_ERROR, row, false, &bytes));
     copy.first_error = tq_first_error_at(format, bytes, 0);
     if (format->scan_planes == 2) {
@@ -187,12 +182,25 @@ enum tq_status tq_builder_copy(struct tq_builder *builder, struct tq_segment *se
         copy.second = tq_second_of(block, row % TQ_BLOCK_ROWS);
     }
     if (format->packed)
-        TQ_TRY(tq_segment_records(segment, &row, 1, builder->record, &copy.record));
+        TQ_TRY(tq_segment_records(segment, &row, 1, scratch, &copy.record));
     else
         TQ_TRY(tq_segment_unit(segment, TQ_PLANE_RECORD, row, false, &copy.record));
     memcpy(&tail, copy.record + format->record_bytes - sizeof tail, sizeof tail);
     copy.norm = tail.norm;
-    if (with_exact && format->exact_bytes > 0) {
+    *codes = copy;
+    return TQ_OK;
+}
+
+enum tq_status tq_builder_copy(struct tq_builder *builder, struct tq_segment *segment, uint32_t row, bool with_exact) {
+    struct tq_row copy;
+    const uint8_t *exact = NULL;
+    uint64_t slot = 0;
+    int64_t id = 0;
+    TQ_ASSERT(row < segment->rows && segment->format.record_stride == builder->format.record_stride);
+    TQ_TRY(tq_segment_slots(segment, &row, 1, &slot));
+    TQ_TRY(tq_segment_ids(segment, &row, 1, &id));
+    TQ_TRY(tq_segment_codes(segment, row, builder->record, &copy));
+    if (with_exact && segment->format.exact_bytes > 0) {
         if (segment->exact_by_row)
             TQ_TRY(tq_segment_unit(segment, TQ_PLANE_EXACT, row, false, &exact));
         else

@@ -5,14 +5,15 @@
 
 #include "src/base/alloc.h"
 #include "storage/catalog_sql.h"
+#include "storage/catalog_sum.h"
 
 /* Every table is written "%w"."%w_...": schema and name, given six times, which is enough for all of them. */
 static const char *const sql_texts[TQ_SQL_COUNT] = {
-    [TQ_SQL_IDENTIFY] = "SELECT format, codec, uuid, number, dim, metric, bits, qjl, exact, seed"
+    [TQ_SQL_IDENTIFY] = "SELECT format, codec, uuid, number, dim, metric, bits, qjl, exact, seed, options_sum"
                         " FROM \"%w\".\"%w_state\" WHERE part = ?1",
     [TQ_SQL_HAS_PARTS] = "SELECT 1 FROM \"%w\".\"%w_state\" WHERE part > 0 LIMIT 1",
     [TQ_SQL_LOOK] =
-        "SELECT version, serial, flushes, nonce, next, seq, number,"
+        "SELECT version, serial, flushes, nonce, next, seq, number, sum,"
         " (SELECT min(seq) FROM \"%w\".\"%w_log\" WHERE seq BETWEEN ?2 AND ?3),"
         " (SELECT max(seq) FROM \"%w\".\"%w_log\" WHERE seq BETWEEN ?2 AND ?3),"
         " (SELECT slot FROM \"%w\".\"%w_log\" WHERE seq BETWEEN ?2 AND ?3 AND op = 1 ORDER BY seq LIMIT 1),"
@@ -22,7 +23,7 @@ static const char *const sql_texts[TQ_SQL_COUNT] = {
                       "(SELECT max(seq) FROM \"%w\".\"%w_log\" WHERE seq BETWEEN ?2 AND ?3), 0))"
                       " FROM \"%w\".\"%w_state\" WHERE part = ?1",
     [TQ_SQL_STATE_WRITE] = "UPDATE \"%w\".\"%w_state\" SET version = ?2, serial = ?3, flushes = ?4, nonce = ?5,"
-                           " next = ?6, seq = ?7 WHERE part = ?1",
+                           " next = ?6, seq = ?7, sum = ?8 WHERE part = ?1",
     [TQ_SQL_CHANGES] = "SELECT changes FROM \"%w\".\"%w_state\" WHERE part = 0",
     [TQ_SQL_CHANGES_ADD] = "UPDATE \"%w\".\"%w_state\" SET changes = changes + 1 WHERE part = 0",
     [TQ_SQL_ROW_ADD] = "INSERT INTO \"%w\".\"%w_rows\"(id, slot) VALUES (?1, ?2)",
@@ -37,21 +38,21 @@ static const char *const sql_texts[TQ_SQL_COUNT] = {
                         " AND slot >= ?3 AND slot < ?4",
     [TQ_SQL_LOG_COUNT] = "SELECT count(*), coalesce(sum(op = 1), 0) FROM \"%w\".\"%w_log\""
                          " WHERE seq BETWEEN ?1 AND ?2",
-    [TQ_SQL_SEGMENT_ADD] = "INSERT INTO \"%w\".\"%w_seg\"(slot0, slot1, rows, dead, dir, dir_sum, bits)"
-                           " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    [TQ_SQL_SEGMENT_MARK] = "UPDATE \"%w\".\"%w_seg\" SET dead = ?2, bits = ?3 WHERE slot0 = ?1",
+    [TQ_SQL_SEGMENT_ADD] = "INSERT INTO \"%w\".\"%w_seg\"(slot0, slot1, rows, dead, dir, dir_sum, bits, sum)"
+                           " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [TQ_SQL_SEGMENT_MARK] = "UPDATE \"%w\".\"%w_seg\" SET dead = ?2, bits = ?3, sum = ?4 WHERE slot0 = ?1",
     [TQ_SQL_SEGMENT_REMOVE] = "DELETE FROM \"%w\".\"%w_seg\" WHERE slot0 = ?1",
     [TQ_SQL_SEGMENT_COVERS] = "SELECT slot1 > ?1 FROM \"%w\".\"%w_seg\""
                               " WHERE slot0 BETWEEN ?2 AND ?1 ORDER BY slot0 DESC LIMIT 1",
-    [TQ_SQL_SEGMENT_SCAN] = "SELECT slot0, slot1, rows, dead, dir, dir_sum, bits FROM \"%w\".\"%w_seg\""
+    [TQ_SQL_SEGMENT_SCAN] = "SELECT slot0, slot1, rows, dead, dir, dir_sum, bits, sum FROM \"%w\".\"%w_seg\""
                             " WHERE slot0 BETWEEN ?1 AND ?2 ORDER BY slot0",
-    [TQ_SQL_GC_ADD] = "INSERT INTO \"%w\".\"%w_gc\"(part, version, keys) VALUES (?1, ?2, ?3)",
+    [TQ_SQL_GC_ADD] = "INSERT INTO \"%w\".\"%w_gc\"(part, version, keys, sum) VALUES (?1, ?2, ?3, ?4)",
     [TQ_SQL_GC_ANY] = "SELECT 1 FROM \"%w\".\"%w_gc\" WHERE part = ?1 AND version BETWEEN ?2 AND ?3"
                       " LIMIT 1",
-    [TQ_SQL_GC_NEXT] = "SELECT rowid, keys FROM \"%w\".\"%w_gc\" WHERE part = ?1"
+    [TQ_SQL_GC_NEXT] = "SELECT rowid, keys, version, sum FROM \"%w\".\"%w_gc\" WHERE part = ?1"
                        " AND version BETWEEN ?2 AND ?3 ORDER BY rowid LIMIT 1",
     [TQ_SQL_GC_REMOVE] = "DELETE FROM \"%w\".\"%w_gc\" WHERE rowid = ?1",
-    [TQ_SQL_GC_REPLACE] = "UPDATE \"%w\".\"%w_gc\" SET keys = ?2 WHERE rowid = ?1",
+    [TQ_SQL_GC_REPLACE] = "UPDATE \"%w\".\"%w_gc\" SET keys = ?2, sum = ?3 WHERE rowid = ?1",
 };
 
 enum tq_status tq_catalog_statement(struct tq_catalog *catalog, enum tq_catalog_statement which, sqlite3_stmt **stmt) {
@@ -102,13 +103,23 @@ enum tq_status tq_catalog_part_missing(struct tq_catalog *catalog, uint32_t part
     return tq_fail(TQ_NOT_FOUND, "index \"%s\" has no part %u", catalog->name, part);
 }
 
+uint64_t tq_catalog_state_sum(uint32_t part, uint32_t number, const struct tq_catalog_state *state) {
+    const uint64_t values[] = {part,           number,       state->version, state->serial,
+                               state->flushes, state->nonce, state->next,    state->seq};
+    return tq_catalog_sum(values, TQ_COUNT(values), NULL, 0);
+}
+
 static bool is_of_part(uint64_t number, uint32_t part) {
     return number >= tq_part_first(part) && number <= tq_part_end(part);
 }
 
 /* A slot given out beyond its part's range would be another part's row. */
-static enum tq_status check_look(struct tq_catalog *catalog, uint32_t part, const struct tq_catalog_look *look) {
+static enum tq_status check_look(struct tq_catalog *catalog, uint32_t part, const struct tq_catalog_look *look,
+                                 uint64_t sum) {
     const struct tq_catalog_state *state = &look->state;
+    if (sum != tq_catalog_state_sum(part, look->number, state)) {
+        return tq_fail(TQ_CORRUPT, "index \"%s\": the state of part %u fails its checksum", catalog->name, part);
+    }
     bool good = is_of_part(state->next, part) && is_of_part(state->seq, part);
     if (look->any_put) good = good && is_of_part(look->slot_first, part) && is_of_part(look->slot_last, part);
     if (good) return TQ_OK;
@@ -119,22 +130,24 @@ static enum tq_status check_look(struct tq_catalog *catalog, uint32_t part, cons
 enum tq_status tq_catalog_look(struct tq_catalog *catalog, uint32_t part, struct tq_catalog_look *look) {
     const sqlite3_api_routines *sqlite3_api = catalog->conn->api;
     sqlite3_stmt *stmt = NULL;
+    uint64_t sum = 0;
     TQ_TRY(tq_catalog_statement(catalog, TQ_SQL_LOOK, &stmt));
     bind_part(catalog, stmt, part);
     int rc = sqlite3_step(stmt);
     if (rc == SQLITE_ROW) {
-        uint64_t values[11];
-        for (int i = 0; i < 11; i++) values[i] = (uint64_t)sqlite3_column_int64(stmt, i);
+        uint64_t values[12];
+        for (int i = 0; i < 12; i++) values[i] = (uint64_t)sqlite3_column_int64(stmt, i);
         *look = (struct tq_catalog_look){.state = {values[0], values[1], values[2], values[3], values[4], values[5]},
                                          .number = (uint32_t)values[6],
-                                         .seq_first = values[7],
-                                         .seq_last = values[8],
-                                         .slot_first = values[9],
-                                         .slot_last = values[10],
-                                         .any_put = sqlite3_column_type(stmt, 9) != SQLITE_NULL};
+                                         .seq_first = values[8],
+                                         .seq_last = values[9],
+                                         .slot_first = values[10],
+                                         .slot_last = values[11],
+                                         .any_put = sqlite3_column_type(stmt, 10) != SQLITE_NULL};
+        sum = values[7];
     }
     TQ_TRY(tq_catalog_end(catalog, stmt, rc, "reading the state of"));
-    return rc == SQLITE_ROW ? check_look(catalog, part, look) : tq_catalog_part_missing(catalog, part);
+    return rc == SQLITE_ROW ? check_look(catalog, part, look, sum) : tq_catalog_part_missing(catalog, part);
 }
 
 enum tq_status tq_catalog_glance(struct tq_catalog *catalog, uint32_t part, uint64_t *version, uint64_t *nonce,
@@ -153,11 +166,12 @@ enum tq_status tq_catalog_glance(struct tq_catalog *catalog, uint32_t part, uint
     return rc == SQLITE_ROW ? TQ_OK : tq_catalog_part_missing(catalog, part);
 }
 
-enum tq_status tq_catalog_state_write(struct tq_catalog *catalog, uint32_t part, const struct tq_catalog_state *state) {
+enum tq_status tq_catalog_state_write(struct tq_catalog *catalog, uint32_t part, uint32_t number,
+                                      const struct tq_catalog_state *state) {
     sqlite3_stmt *stmt = NULL;
     TQ_TRY(tq_catalog_statement(catalog, TQ_SQL_STATE_WRITE, &stmt));
     const uint64_t values[] = {part,         state->version, state->serial, state->flushes,
-                               state->nonce, state->next,    state->seq};
+                               state->nonce, state->next,    state->seq,    tq_catalog_state_sum(part, number, state)};
     tq_catalog_bind(catalog, stmt, values, TQ_COUNT(values));
     return tq_catalog_run(catalog, stmt, "writing the state of");
 }
@@ -241,6 +255,17 @@ enum tq_status tq_catalog_row_slot(struct tq_catalog *catalog, int64_t id, uint6
 
 /* ---- log ---- */
 
+static uint64_t del_sum(const struct tq_log_entry *entry) {
+    const uint64_t values[] = {entry->seq, (uint64_t)entry->op, (uint64_t)entry->id, entry->slot};
+    return tq_catalog_sum(values, TQ_COUNT(values), NULL, 0);
+}
+
+/* A put has a sum in its blob, which log_record.c knows. */
+static bool del_is_whole(const struct tq_log_entry *entry) {
+    uint64_t sum = del_sum(entry);
+    return entry->size == sizeof sum && memcmp(entry->blob, &sum, sizeof sum) == 0;
+}
+
 enum tq_status tq_catalog_log_add(struct tq_catalog *catalog, const struct tq_log_entry *entry) {
     const sqlite3_api_routines *sqlite3_api = catalog->conn->api;
     sqlite3_stmt *stmt = NULL;
@@ -249,7 +274,11 @@ enum tq_status tq_catalog_log_add(struct tq_catalog *catalog, const struct tq_lo
     (void)sqlite3_bind_int(stmt, 2, (int)entry->op);
     (void)sqlite3_bind_int64(stmt, 3, entry->id);
     (void)sqlite3_bind_int64(stmt, 4, (sqlite3_int64)entry->slot);
-    (void)sqlite3_bind_blob64(stmt, 5, entry->blob, entry->size, SQLITE_STATIC);
+    uint64_t sum = del_sum(entry);
+    if (entry->op == TQ_LOG_DEL)
+        (void)sqlite3_bind_blob64(stmt, 5, &sum, sizeof sum, SQLITE_STATIC);
+    else
+        (void)sqlite3_bind_blob64(stmt, 5, entry->blob, entry->size, SQLITE_STATIC);
     return tq_catalog_run(catalog, stmt, "writing the log of");
 }
 
@@ -269,7 +298,12 @@ enum tq_status tq_catalog_log_scan(struct tq_catalog *catalog, uint32_t part, ui
                                      .slot = (uint64_t)sqlite3_column_int64(stmt, 3),
                                      .blob = sqlite3_column_blob(stmt, 4),
                                      .size = (size_t)sqlite3_column_bytes(stmt, 4)};
-        status = take(context, &entry);
+        if (entry.op == TQ_LOG_DEL && !del_is_whole(&entry)) {
+            status = tq_fail(TQ_CORRUPT, "table \"%s_log\": record %llu (slot %llu) fails its checksum", catalog->name,
+                             (unsigned long long)entry.seq, (unsigned long long)entry.slot);
+        } else {
+            status = take(context, &entry);
+        }
     }
     enum tq_status ended = tq_catalog_end(catalog, stmt, rc, "reading the log of");
     return status != TQ_OK ? status : ended;

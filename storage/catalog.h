@@ -13,7 +13,7 @@
 
 struct tq_catalog;
 
-#define TQ_CATALOG_FORMAT 0u /* of the tables; another one is refused */
+#define TQ_CATALOG_FORMAT 1u /* of the tables; another one is refused */
 
 /* ---- Life of the tables ---- */
 
@@ -65,7 +65,13 @@ enum tq_status tq_catalog_look(struct tq_catalog *catalog, uint32_t part, struct
 /* For every query: has anything changed? seq: the last one given out. */
 enum tq_status tq_catalog_glance(struct tq_catalog *catalog, uint32_t part, uint64_t *version, uint64_t *nonce,
                                  uint64_t *seq);
-enum tq_status tq_catalog_state_write(struct tq_catalog *catalog, uint32_t part, const struct tq_catalog_state *state);
+/* number: of the part in the folder; the row's sum covers it. */
+enum tq_status tq_catalog_state_write(struct tq_catalog *catalog, uint32_t part, uint32_t number,
+                                      const struct tq_catalog_state *state);
+
+/* The part is another one of a folder from now on, perhaps of another folder. */
+enum tq_status tq_catalog_part_move(struct tq_catalog *catalog, uint32_t part, const struct tq_format *format,
+                                    const struct tq_catalog_identity *identity, const struct tq_catalog_state *state);
 
 /* The count of changes of rows that the log does not tell, one for all parts. */
 enum tq_status tq_catalog_changes(struct tq_catalog *catalog, uint64_t *changes);
@@ -89,7 +95,7 @@ struct tq_log_entry {
     enum tq_log_op op;
     int64_t id;
     uint64_t slot;
-    const void *blob; /* NULL for a del; borrowed until the next entry */
+    const void *blob; /* of a put; borrowed until the next entry */
     size_t size;
 };
 enum tq_status tq_catalog_log_add(struct tq_catalog *catalog, const struct tq_log_entry *entry);
@@ -117,6 +123,9 @@ enum tq_status tq_catalog_segment_remove(struct tq_catalog *catalog, uint64_t sl
 enum tq_status tq_catalog_segment_covers(struct tq_catalog *catalog, uint64_t slot, bool *covers);
 typedef enum tq_status tq_segment_take(void *context, const struct tq_catalog_segment *segment);
 enum tq_status tq_catalog_segment_scan(struct tq_catalog *catalog, uint32_t part, tq_segment_take *take, void *context);
+/* The one that begins at a slot. */
+enum tq_status tq_catalog_segment_at(struct tq_catalog *catalog, uint64_t slot_first, tq_segment_take *take,
+                                     void *context);
 
 /* ---- gc: values that nothing refers to, by the version that dropped them ---- */
 

@@ -49,6 +49,9 @@ enum tq_status tq_catalog_end(struct tq_catalog *catalog, sqlite3_stmt *stmt, in
 
 /* Bind 64-bit numbers to ?1, ?2, ... */
 void tq_catalog_bind(struct tq_catalog *catalog, sqlite3_stmt *stmt, const uint64_t *values, size_t count);
+/* Of rows of state and gc: catalog_sum.h. */
+uint64_t tq_catalog_state_sum(uint32_t part, uint32_t number, const struct tq_catalog_state *state);
+uint64_t tq_catalog_gc_sum(uint32_t part, uint64_t version, const void *keys, size_t count);
 /* Why a part's row of state was not found. */
 enum tq_status tq_catalog_part_missing(struct tq_catalog *catalog, uint32_t part);
 

@@ -10,7 +10,7 @@
 #include "src/base/format.h"
 
 #define TQ_CHUNK_MAGIC 0x006b6e7568637174ull /* "tqchunk\0" */
-#define TQ_CHUNK_FORMAT 0u
+#define TQ_CHUNK_FORMAT 1u
 #define TQ_CHUNK_PAGE 4096u
 #define TQ_CHUNK_HEAD 4080u     /* the payload starts on a page: LMDB's own header has the 16 bytes before */
 #define TQ_CHUNK_PAGES 255u     /* payload pages; the value then is TQ_VALUE_BYTES_MAX */

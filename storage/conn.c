@@ -1,6 +1,7 @@
 /* Connections: open or borrow, transactions, errors, and the proof that no older snapshot is being read. */
 #include "storage/conn.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 #include "storage/conn_sql.h"
 
 #define BUSY_MS 5000
+#define SPILL_IS_SAFE 3050002 /* older: pages spilled before a ROLLBACK TO may spoil the commit; decisions/0010 */
 
 static enum tq_status status_of(int rc, const char *text) {
     switch (rc & 0xff) {
@@ -18,16 +20,26 @@ static enum tq_status status_of(int rc, const char *text) {
     case SQLITE_CORRUPT: return TQ_CORRUPT;
     case SQLITE_CONSTRAINT: return TQ_CORRUPT; /* callers that expect one look at rc first */
     case SQLITE_NOTADB: return TQ_FORMAT;
+    case SQLITE_INTERRUPT: return TQ_INTERRUPTED;
     case SQLITE_READONLY: return TQ_MISUSE;
     case SQLITE_ERROR: return strstr(text, "no such table") != NULL ? TQ_NOT_FOUND : TQ_IO;
     default: return TQ_IO;
     }
 }
 
+bool tq_conn_no_room(struct sqlite3 *db, const struct sqlite3_api_routines *api) {
+    const sqlite3_api_routines *sqlite3_api = api;
+    int error = sqlite3_system_errno(db);
+    return (sqlite3_errcode(db) & 0xff) == SQLITE_IOERR && (error == ENOSPC || error == EDQUOT);
+}
+
 enum tq_status tq_conn_fail(struct tq_conn *conn, int rc, const char *doing, const char *name) {
     const sqlite3_api_routines *sqlite3_api = conn->api;
     const char *text = conn->db != NULL ? sqlite3_errmsg(conn->db) : "out of memory";
-    return tq_fail(status_of(rc, text), "%s \"%s\": SQLite: %s (%d)", doing, name, text, rc);
+    enum tq_status status = status_of(rc, text);
+    bool full = status == TQ_IO && conn->db != NULL && tq_conn_no_room(conn->db, conn->api);
+    return tq_fail(full ? TQ_FULL : status, "%s \"%s\": SQLite: %s (%d)%s", doing, name, text, rc,
+                   full ? ": no room" : "");
 }
 
 static enum tq_status conn_alloc(const sqlite3_api_routines *api, const char *schema, struct tq_conn **conn) {
@@ -52,7 +64,18 @@ static enum tq_status configure(struct tq_conn *conn, const char *file, unsigned
     const char *sql = (flags & TQ_OPEN_READONLY) != 0 ? "SELECT 1 FROM sqlite_master"
                                                       : "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL";
     int rc = sqlite3_exec(conn->db, sql, NULL, NULL, NULL);
+    if (rc == SQLITE_OK && sqlite3_libversion_number() < SPILL_IS_SAFE) {
+        rc = sqlite3_exec(conn->db, "PRAGMA cache_spill=OFF", NULL, NULL, NULL);
+    }
     return rc == SQLITE_OK ? TQ_OK : tq_conn_fail(conn, rc, "opening", file);
+}
+
+static enum tq_status fail_open(const char *file, int error) {
+    if (error == 0 || error == ENOENT || error == ENOTDIR) {
+        return tq_fail(TQ_NOT_FOUND, "catalog \"%s\" not found", file);
+    }
+    bool full = error == ENOSPC || error == EDQUOT;
+    return tq_fail(full ? TQ_FULL : TQ_IO, "opening \"%s\": %s", file, strerror(error));
 }
 
 enum tq_status tq_conn_open(const char *file, unsigned flags, struct tq_conn **conn) {
@@ -69,7 +92,7 @@ enum tq_status tq_conn_open(const char *file, unsigned flags, struct tq_conn **c
     enum tq_status status = TQ_OK;
     if (rc != SQLITE_OK) {
         status = tq_conn_fail(made, rc, "opening", file);
-        if ((rc & 0xff) == SQLITE_CANTOPEN) status = tq_fail(TQ_NOT_FOUND, "catalog \"%s\" not found", file);
+        if ((rc & 0xff) == SQLITE_CANTOPEN) status = fail_open(file, sqlite3_system_errno(made->db));
     }
     if (status == TQ_OK) status = configure(made, file, flags);
     if (status != TQ_OK) {
@@ -157,6 +180,12 @@ enum tq_status tq_conn_execf(struct tq_conn *conn, const char *name, const char 
     return status;
 }
 
+const char *tq_conn_file(struct tq_conn *conn) {
+    const sqlite3_api_routines *sqlite3_api = conn->api;
+    const char *file = sqlite3_db_filename(conn->db, conn->schema);
+    return file == NULL ? "" : file;
+}
+
 bool tq_conn_in_transaction(struct tq_conn *conn) {
     const sqlite3_api_routines *sqlite3_api = conn->api;
     return !sqlite3_get_autocommit(conn->db);
@@ -195,29 +224,42 @@ static bool pragma_is(struct tq_conn *conn, const char *pragma, const char *want
     return equal;
 }
 
-/* A PASSIVE checkpoint copies as far as the oldest reader allows: log == copied means that none lags behind.
+/* From the log's header: 0 if it cannot be read. */
+static uint64_t wal_salt(const sqlite3_api_routines *sqlite3_api, sqlite3 *db) {
+    sqlite3_file *wal = NULL;
+    uint8_t header[32] = {0};
+    uint64_t salt = 0;
+    int rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+    if (rc != SQLITE_OK || wal == NULL || wal->pMethods == NULL) return 0;
+    if (wal->pMethods->xRead(wal, header, sizeof header, 0) != SQLITE_OK) return 0;
+    memcpy(&salt, header + 16, sizeof salt);
+    return salt;
+}
+
+/* A PASSIVE checkpoint copies as far as the oldest reader allows, and makes durable what it copies.
  * It must come from another connection, ours being inside a write transaction. */
-static bool wal_is_copied(struct tq_conn *conn, const char *file) {
+static bool wal_look(struct tq_conn *conn, const char *file, struct tq_wal_look *look) {
     const sqlite3_api_routines *sqlite3_api = conn->api;
     sqlite3 *second = NULL;
     sqlite3_vfs *vfs = NULL; /* the host's: another one would not see its locks */
-    int log = -1, copied = -1;
+    *look = (struct tq_wal_look){.frames = -1, .copied = -1};
     (void)sqlite3_file_control(conn->db, conn->schema, SQLITE_FCNTL_VFS_POINTER, &vfs);
     if (vfs == NULL) return false;
     int rc = sqlite3_open_v2(file, &second, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, vfs->zName);
     if (rc == SQLITE_OK) rc = sqlite3_exec(second, "PRAGMA synchronous=FULL", NULL, NULL, NULL);
     if (rc == SQLITE_OK) {
-        rc = sqlite3_wal_checkpoint_v2(second, "main", SQLITE_CHECKPOINT_PASSIVE, &log, &copied);
+        rc = sqlite3_wal_checkpoint_v2(second, "main", SQLITE_CHECKPOINT_PASSIVE, &look->frames, &look->copied);
     }
+    if (rc == SQLITE_OK) look->salt = wal_salt(sqlite3_api, second);
     (void)sqlite3_close_v2(second);
-    return rc == SQLITE_OK && log >= 0 && log == copied;
+    return rc == SQLITE_OK && look->frames >= 0;
 }
 
-enum tq_proof tq_conn_prove(struct tq_conn *conn) {
-    const sqlite3_api_routines *sqlite3_api = conn->api;
-    const char *file = sqlite3_db_filename(conn->db, conn->schema);
-    if (file == NULL || file[0] == 0) return TQ_PROOF_JOURNAL; /* in memory: one connection */
+enum tq_proof tq_conn_prove(struct tq_conn *conn, struct tq_wal_look *look) {
+    const char *file = tq_conn_file(conn);
+    if (file[0] == 0) return TQ_PROOF_JOURNAL; /* in memory: one connection */
     if (pragma_is(conn, "synchronous", "0")) return TQ_PROOF_NONE;
     if (!pragma_is(conn, "journal_mode", "wal")) return TQ_PROOF_JOURNAL;
-    return wal_is_copied(conn, file) ? TQ_PROOF_WAL : TQ_PROOF_NONE;
+    if (!wal_look(conn, file, look)) return TQ_PROOF_NONE;
+    return look->frames == look->copied ? TQ_PROOF_WAL : TQ_PROOF_WAL_PART;
 }

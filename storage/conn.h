@@ -22,6 +22,17 @@ void tq_conn_close(struct tq_conn *conn); /* finalizes its statements; closes on
 /* Transactions of our own connections: "BEGIN", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK", "SAVEPOINT a" ... */
 enum tq_status tq_conn_exec(struct tq_conn *conn, const char *sql);
 
+/* How far the log is copied: readers and recovery see frame `copied` or a later one. `salt` changes when the log begins
+ * anew, and it does only when nobody reads the old one any more. */
+struct tq_wal_look {
+    uint64_t salt;
+    int frames, copied;
+};
+
+/* Whether the last failure on this connection was for want of room, though SQLite calls it SQLITE_IOERR: a quota, for
+ * instance. */
+bool tq_conn_no_room(struct sqlite3 *db, const struct sqlite3_api_routines *api);
+
 /* True between BEGIN and COMMIT or ROLLBACK. */
 bool tq_conn_in_transaction(struct tq_conn *conn);
 

@@ -42,6 +42,9 @@ enum tq_status tq_conn_fail(struct tq_conn *conn, int rc, const char *doing, con
 enum tq_status tq_conn_execf(struct tq_conn *conn, const char *name, const char *format, ...);
 enum tq_status tq_conn_prepare(struct tq_conn *conn, const char *sql, sqlite3_stmt **stmt);
 
+/* The database's file, "" if it has none: for messages. */
+const char *tq_conn_file(struct tq_conn *conn);
+
 /* A counter that moves when the file is changed by anyone; only meaningful while a transaction is open or just
  * after our own COMMIT. 0 if SQLite cannot say. */
 uint32_t tq_conn_data_version(struct tq_conn *conn);
@@ -56,8 +59,11 @@ bool tq_conn_is_writing(struct tq_conn *conn);
 enum tq_proof {
     TQ_PROOF_NONE,    /* someone may still read an older snapshot */
     TQ_PROOF_JOURNAL, /* rollback journal: a commit shuts readers out, the last one may be lost with the power */
-    TQ_PROOF_WAL      /* everything committed is in the database file and no reader is behind it */
+    TQ_PROOF_WAL,     /* everything committed is in the database file and no reader is behind it */
+    TQ_PROOF_WAL_PART /* what lies before a frame of the log is, and nobody reads from before it */
 };
-enum tq_proof tq_conn_prove(struct tq_conn *conn);
+
+/* *look is filled for the last two. */
+enum tq_proof tq_conn_prove(struct tq_conn *conn, struct tq_wal_look *look);
 
 #endif

@@ -102,9 +102,12 @@ static enum tq_status corrupt(const char *what) { return tq_fail(TQ_CORRUPT, "se
 static enum tq_status check_head(const struct tq_directory_head *head, size_t size, const uint8_t *uuid, uint32_t index,
                                  const struct tq_format *format) {
     if (head->magic != TQ_DIRECTORY_MAGIC) return corrupt("it is none");
-    if (head->format > TQ_DIRECTORY_FORMAT)
+    if (head->format != TQ_DIRECTORY_FORMAT)
         return tq_fail(TQ_FORMAT, "segment directory of format %u; this library reads %u", head->format,
                        TQ_DIRECTORY_FORMAT);
+    if ((head->flags & ~TQ_DIRECTORY_FLAGS) != 0)
+        return tq_fail(TQ_FORMAT, "segment directory with flags 0x%x; this library knows 0x%x", head->flags,
+                       TQ_DIRECTORY_FLAGS);
     if (memcmp(head->uuid, uuid, sizeof head->uuid) != 0) return corrupt("it belongs to another store");
     if (head->index != index) return corrupt("it belongs to another index");
     if (head->codec_version != TQ_CODEC_VERSION)

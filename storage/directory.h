@@ -8,11 +8,11 @@
 #include "storage/segment.h"
 
 #define TQ_DIRECTORY_MAGIC 0x7463657269647174ull /* "tqdirect" */
-#define TQ_DIRECTORY_FORMAT 0u
+#define TQ_DIRECTORY_FORMAT 1u
 #define TQ_CODEC_VERSION 0u   /* grows when the same vector and seed give another code */
 #define TQ_PLANE_OPTIONAL 64u /* planes from here on may be unknown: they are skipped */
 
-enum tq_directory_flags { TQ_DIRECTORY_ID_CONSTANT = 1, TQ_DIRECTORY_SLOTS_DENSE = 2 };
+enum tq_directory_flags { TQ_DIRECTORY_ID_CONSTANT = 1, TQ_DIRECTORY_SLOTS_DENSE = 2, TQ_DIRECTORY_FLAGS = 3 };
 
 struct tq_directory_head {
     uint64_t magic;

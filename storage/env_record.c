@@ -8,13 +8,20 @@
 #include "storage/platform.h"
 
 #define ENV_MAGIC 0x00006574696c7174ull /* "tqlite\0\0" */
-#define ENV_FORMAT 0u
+#define ENV_FORMAT 1u
+
+struct tq_env_record tq_env_record_of(const uint8_t uuid[16]) {
+    struct tq_env_record record = {.magic = ENV_MAGIC, .format = ENV_FORMAT};
+    memcpy(record.uuid, uuid, sizeof record.uuid);
+    record.sum = XXH3_64bits(&record, offsetof(struct tq_env_record, sum));
+    return record;
+}
 
 enum tq_status tq_env_record_make(struct tq_env_record *record) {
-    *record = (struct tq_env_record){.magic = ENV_MAGIC, .format = ENV_FORMAT};
-    int error = tq_platform_random(record->uuid, sizeof record->uuid);
+    uint8_t uuid[16];
+    int error = tq_platform_random(uuid, sizeof uuid);
     if (error != 0) return tq_fail(TQ_IO, "random bytes: %s", strerror(error));
-    record->sum = XXH3_64bits(record, offsetof(struct tq_env_record, sum));
+    *record = tq_env_record_of(uuid);
     return TQ_OK;
 }
 
@@ -23,7 +30,8 @@ enum tq_status tq_env_record_parse(const char *path, const void *data, size_t si
     if (size >= sizeof record) memcpy(&record, data, sizeof record);
     if (record.magic != ENV_MAGIC) return tq_fail(TQ_FORMAT, "%s holds no store of tqlite", path);
     if (record.format != ENV_FORMAT)
-        return tq_fail(TQ_FORMAT, "%s has format %u; this library reads format %u", path, record.format, ENV_FORMAT);
+        return tq_fail(TQ_FORMAT, "%s has format %u; this library reads format %u%s", path, record.format, ENV_FORMAT,
+                       record.format == 0 ? ": it was made before the format was fixed" : "");
     if (record.sum != XXH3_64bits(&record, offsetof(struct tq_env_record, sum)))
         return tq_fail(TQ_CORRUPT, "%s: record \"env\" fails its checksum", path);
     memcpy(uuid, record.uuid, sizeof record.uuid);

@@ -27,6 +27,7 @@ static inline struct tq_index_key tq_index_key_of(uint32_t index) {
         {'i', (uint8_t)(index >> 24), (uint8_t)(index >> 16), (uint8_t)(index >> 8), (uint8_t)index}};
 }
 
+struct tq_env_record tq_env_record_of(const uint8_t uuid[16]);
 /* A record with a new uuid. TQ_IO. */
 enum tq_status tq_env_record_make(struct tq_env_record *record);
 /* `path` is for the message. TQ_FORMAT, TQ_CORRUPT. */

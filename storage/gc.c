@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "src/base/alloc.h"
+#include "src/base/stop.h"
 #include "storage/conn_sql.h"
 #include "storage/table_parts.h"
 
@@ -25,7 +26,7 @@ enum tq_status tq_gc_list(struct tq_table *table, const struct tq_segment *segme
     if (keys == NULL) return TQ_NOMEM;
     (void)tq_segment_keys(segment, keys, code_count, keys + code_count, exact_count, &exact_count);
     size_t count = code_count + (with_exact ? exact_count : 0);
-    enum tq_status status = gc_add(table, table->state.version + 1, &(struct keys){keys, count, count});
+    enum tq_status status = gc_add(table, tq_txn_version(table), &(struct keys){keys, count, count});
     tq_free(keys);
     return status;
 }
@@ -88,7 +89,7 @@ static enum tq_status list_orphans(struct tq_table *table, const struct keys *fo
     }
     uint64_t version = txn->foreign ? TQ_GC_KEPT : TQ_GC_NOW;
     if (status == TQ_OK) status = gc_add(table, version, &before);
-    if (status == TQ_OK) status = gc_add(table, table->state.version + 1, &own);
+    if (status == TQ_OK) status = gc_add(table, tq_txn_version(table), &own);
     tq_free(before.list);
     tq_free(own.list);
     return status;
@@ -113,7 +114,7 @@ static enum tq_status collect_dropped(struct tq_table *table) {
     while (number != 0) {
         struct keys keys = {0};
         enum tq_status status = keys_above(table, number, 0, &keys);
-        if (status == TQ_OK) status = gc_add(table, table->state.version + 1, &keys);
+        if (status == TQ_OK) status = gc_add(table, tq_txn_version(table), &keys);
         tq_free(keys.list);
         TQ_TRY(status);
         TQ_TRY(tq_txn_state(table));
@@ -135,6 +136,20 @@ enum tq_status tq_gc_collect(struct tq_table *table) {
 
 /* ---- Deleting ---- */
 
+/* Readers that take turns never let the whole log be copied. But each of them is at frame `copied` or behind it, and so
+ * past every version that was met when the log was no longer than that. */
+static uint64_t newest_marked(struct tq_table *table, const struct tq_wal_look *wal) {
+    uint64_t newest = TQ_GC_NOW;
+    if (wal->salt == 0) return newest;
+    for (size_t i = 0; i < TQ_GC_MARKS; i++) {
+        const struct tq_gc_mark *mark = &table->marks[i];
+        bool passed = mark->wal.salt != wal->salt || mark->wal.frames <= wal->copied;
+        if (mark->wal.salt != 0 && passed && mark->version > newest) newest = mark->version;
+    }
+    table->marks[table->mark_next++ % TQ_GC_MARKS] = (struct tq_gc_mark){table->txn.begin.version, *wal};
+    return newest;
+}
+
 /* The newest version whose values may go: version v is proved when no snapshot older than v is read or can come
  * back. Only versions committed before this transaction count. */
 static enum tq_status newest_proved(struct tq_table *table, uint64_t *newest) {
@@ -144,9 +159,11 @@ static enum tq_status newest_proved(struct tq_table *table, uint64_t *newest) {
     *newest = TQ_GC_NOW;
     TQ_TRY(tq_catalog_gc_any(table->catalog, &range, &any));
     if (!any) return TQ_OK;
-    enum tq_proof proof = tq_conn_prove(table->conn);
+    struct tq_wal_look wal;
+    enum tq_proof proof = tq_conn_prove(table->conn, &wal);
     if (proof == TQ_PROOF_WAL) *newest = begin;
     if (proof == TQ_PROOF_JOURNAL) *newest = begin - 1;
+    if (proof == TQ_PROOF_WAL_PART) *newest = newest_marked(table, &wal);
     return TQ_OK;
 }
 
@@ -165,7 +182,7 @@ static enum tq_status run_batch(struct tq_table *table, uint64_t low, uint64_t h
     enum tq_status status = tq_catalog_gc_take(table->catalog, &range, keys, BATCH, count);
     if (status == TQ_OK && *count == 0) return TQ_OK;
     if (status != TQ_OK) {
-        table->txn.broken = true;
+        table->txn.broken = status != TQ_CORRUPT; /* a list that cannot be read was left as it is */
         return status;
     }
     enum tq_status deleted = delete_keys(table, keys, *count);
@@ -175,14 +192,41 @@ static enum tq_status run_batch(struct tq_table *table, uint64_t low, uint64_t h
     return deleted != TQ_OK ? deleted : status;
 }
 
-enum tq_status tq_gc_run(struct tq_table *table, bool all) {
+static enum tq_status run_proved(struct tq_table *table, bool all) {
     uint64_t newest = TQ_GC_NOW;
     size_t count = 1;
     TQ_TRY(newest_proved(table, &newest));
     while (count != 0) {
+        TQ_TRY(tq_stop_check(tq_stop_current()));
         TQ_TRY(run_batch(table, TQ_GC_NOW, newest, &count));
         if (!all) return TQ_OK;
     }
-    for (count = 1; count != 0;) TQ_TRY(run_batch(table, TQ_GC_KEPT, TQ_GC_KEPT, &count));
+    return TQ_OK;
+}
+
+enum tq_status tq_gc_run(struct tq_table *table) { return run_proved(table, false); }
+
+/* With a rollback journal, what the last version replaced may go once there is another one. */
+static enum tq_status promise_more(struct tq_table *table) {
+    struct tq_gc_range listed = {table->part, TQ_GC_NOW, TQ_GC_KEPT - 1};
+    bool any = false;
+    TQ_TRY(tq_catalog_gc_any(table->catalog, &listed, &any));
+    return any && table->state.version == table->txn.begin.version ? tq_txn_state(table) : TQ_OK;
+}
+
+enum tq_status tq_gc_run_all(struct tq_table *table) {
+    size_t count = 1;
+    TQ_TRY(run_proved(table, true));
+    while (count != 0) TQ_TRY(run_batch(table, TQ_GC_KEPT, TQ_GC_KEPT, &count));
+    return promise_more(table);
+}
+
+enum tq_status tq_table_collect(struct tq_table *table) {
+    TQ_TRY(tq_txn_begin(table));
+    TQ_TRY(tq_txn_env(table));
+    TQ_TRY(tq_gc_collect(table));
+    TQ_TRY(run_proved(table, true));
+    TQ_TRY(promise_more(table));
+    tq_table_release(table);
     return TQ_OK;
 }

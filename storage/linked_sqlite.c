@@ -31,6 +31,7 @@ enum tq_status tq_linked_sqlite(const sqlite3_api_routines **api) {
     }
     (void)pthread_mutex_unlock(&lock);
     *api = __atomic_load_n(&linked, __ATOMIC_ACQUIRE);
-    if (*api == NULL) return tq_fail(TQ_UNSUPPORTED, "SQLite does not start: %s", sqlite3_errstr(rc));
+    if (*api == NULL)
+        return tq_fail(rc == SQLITE_NOMEM ? TQ_NOMEM : TQ_UNSUPPORTED, "SQLite does not start: %s", sqlite3_errstr(rc));
     return TQ_OK;
 }

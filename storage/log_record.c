@@ -19,12 +19,12 @@ size_t tq_log_record_bytes(const struct tq_format *format) {
     return sizeof(struct head) + format->record_bytes + format->exact_bytes + sizeof(uint64_t);
 }
 
-/* id and slot live in columns of their own; as the seed they are covered by the sum. */
-static uint64_t sum_of(int64_t id, uint64_t slot, const uint8_t *blob, size_t size) {
-    return XXH3_64bits_withSeed(blob, size, (uint64_t)id + slot * 0x9e3779b97f4a7c15u);
+static uint64_t sum_of(struct tq_log_place place, const uint8_t *blob, size_t size) {
+    uint64_t seed = (uint64_t)place.id + place.slot * 0x9e3779b97f4a7c15u + place.seq * 0xc2b2ae3d27d4eb4fu;
+    return XXH3_64bits_withSeed(blob, size, seed);
 }
 
-void tq_log_record_write(const struct tq_format *format, int64_t id, uint64_t slot, const struct tq_row *row,
+void tq_log_record_write(const struct tq_format *format, struct tq_log_place place, const struct tq_row *row,
                          uint8_t *blob) {
     struct head head = {row->first_error, row->second.inverse, row->second.error, 0, row->norm};
     uint8_t *at = blob;
@@ -34,7 +34,7 @@ void tq_log_record_write(const struct tq_format *format, int64_t id, uint64_t sl
     at += format->record_bytes;
     if (format->exact_bytes != 0) memcpy(at, row->exact, format->exact_bytes);
     at += format->exact_bytes;
-    uint64_t sum = sum_of(id, slot, blob, (size_t)(at - blob));
+    uint64_t sum = sum_of(place, blob, (size_t)(at - blob));
     memcpy(at, &sum, sizeof sum);
 }
 
@@ -44,12 +44,12 @@ uint64_t tq_log_record_sum(const void *blob, size_t size) {
     return sum;
 }
 
-bool tq_log_record_read(const struct tq_format *format, int64_t id, uint64_t slot, const void *blob, size_t size,
+bool tq_log_record_read(const struct tq_format *format, struct tq_log_place place, const void *blob, size_t size,
                         uint8_t *record, struct tq_row *row) {
     const uint8_t *at = blob;
     struct head head;
     if (blob == NULL || size != tq_log_record_bytes(format)) return false;
-    if (sum_of(id, slot, at, size - sizeof(uint64_t)) != tq_log_record_sum(blob, size)) return false;
+    if (sum_of(place, at, size - sizeof(uint64_t)) != tq_log_record_sum(blob, size)) return false;
     memcpy(&head, at, sizeof head);
     at += sizeof head;
     memcpy(record, at, format->record_bytes);

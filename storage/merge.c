@@ -4,12 +4,15 @@
  * the last level below R / 2 one waits until R is reached, so that few large segments end half empty. Codes are
  * copied, never encoded again. */
 #include "src/base/alloc.h"
+#include "src/base/stop.h"
 #include "storage/directory.h"
 #include "storage/table_parts.h"
 
 #define FAN 8u
-#define DEAD_MAX 35u     /* percent: beyond it a segment is rewritten alone, and exact rows are copied */
-#define DEAD_MAX_ALL 10u /* when everything is to be merged */
+#define DEAD_MAX 35u                   /* percent: beyond it a segment is rewritten alone, and exact rows are copied */
+#define DEAD_MAX_ALL 10u               /* when everything is to be merged */
+#define BYTES_MAX ((uint64_t)72 << 20) /* written by a merge that a writer meets on its way */
+#define CHECK_ROWS 64u                 /* copied, before it is asked again whether to go on */
 
 struct run {
     size_t first, count;
@@ -98,21 +101,24 @@ struct merge {
     struct tq_sealed sealed;
 };
 
-static void measure(const struct tq_table *table, struct merge *merge) {
-    uint64_t room = 0;
+static void measure(const struct tq_table *table, bool all, struct merge *merge) {
+    uint64_t room = 0, bytes = 0;
     merge->live = 0;
     for (size_t i = 0; i < merge->run.count; i++) {
         const struct tq_cached_segment *cached = &table->cache.segments[merge->run.first + i];
         merge->live += live_of(cached);
         room += exact_room(table, cached);
+        bytes += tq_segment_code_bytes(cached->segment) / cached->row.rows * live_of(cached);
     }
+    bytes += merge->live * table->format.exact_bytes;
     /* All or none: pieces of copied rows may reach over the small gap that an adopted segment fills. */
-    merge->with_exact = room != 0 && merge->live * 100 < (100 - DEAD_MAX) * room;
+    merge->with_exact = room != 0 && merge->live * 100 < (100 - DEAD_MAX) * room && (all || bytes <= BYTES_MAX);
 }
 
 static enum tq_status copy_segment(struct tq_builder *builder, const struct tq_cached_segment *cached,
                                    bool with_exact) {
     for (uint32_t row = 0; row < cached->row.rows; row++) {
+        if (row % CHECK_ROWS == 0) TQ_TRY(tq_stop_check(tq_stop_current()));
         if (tq_bit(cached->bits, row)) continue;
         TQ_TRY(tq_builder_copy(builder, cached->segment, row, with_exact));
     }
@@ -161,9 +167,9 @@ static enum tq_status write_catalog(struct tq_table *table, const struct merge *
     return tq_txn_state(table);
 }
 
-static enum tq_status merge_run(struct tq_table *table, struct run run) {
+static enum tq_status merge_run(struct tq_table *table, bool all, struct run run) {
     struct merge merge = {.run = run};
-    measure(table, &merge);
+    measure(table, all, &merge);
     TQ_TRY(write_folder(table, &merge));
     enum tq_status status = write_catalog(table, &merge);
     if (status != TQ_OK) table->txn.broken = true;
@@ -190,7 +196,7 @@ static enum tq_status drop_dead(struct tq_table *table) {
             i++;
             continue;
         }
-        TQ_TRY(merge_run(table, (struct run){i, 1}));
+        TQ_TRY(merge_run(table, true, (struct run){i, 1}));
         TQ_TRY(tq_cache_sync(table));
     }
     return TQ_OK;
@@ -203,7 +209,7 @@ enum tq_status tq_table_merge(struct tq_table *table, bool all, bool *merged) {
     TQ_TRY(fold_first(table));
     TQ_TRY(drop_dead(table));
     if (!choose_tier(table, all, &run) && !choose_alone(table, all, &run)) return TQ_OK;
-    TQ_TRY(merge_run(table, run));
+    TQ_TRY(merge_run(table, all, run));
     *merged = true;
     return TQ_OK;
 }

@@ -9,8 +9,6 @@
 
 #include "storage/platform.h"
 
-static const char lock_name[] = "lock.mdb", owner_name[] = "owner";
-
 void tq_fd_guard_hold(struct tq_fd_guard *guard) {
     guard->count = 0;
     for (;;) {
@@ -26,6 +24,12 @@ void tq_fd_guard_hold(struct tq_fd_guard *guard) {
 
 void tq_fd_guard_release(struct tq_fd_guard *guard) {
     while (guard->count > 0) (void)close(guard->fds[--guard->count]);
+}
+
+/* What errno says of a call on a path: no room is an error of its own. */
+static enum tq_status fail_call(const char *call, const char *path, int error) {
+    bool full = error == ENOSPC || error == EDQUOT;
+    return tq_fail(full ? TQ_FULL : TQ_IO, "%s %s: %s", call, path, strerror(error));
 }
 
 enum tq_status tq_folder_join(const char *folder, const char *name, char *path, size_t size) {
@@ -61,19 +65,18 @@ enum tq_status tq_folder_make_beside(const char *folder, char *temporary, size_t
         if (length < 0 || (size_t)length >= size) return tq_fail(TQ_MISUSE, "path is too long: %.200s...", folder);
         if (mkdir(temporary, 0777) == 0) return TQ_OK;
         if (errno == ENOENT) return tq_fail(TQ_NOT_FOUND, "the folder that %s should lie in does not exist", folder);
-        if (errno == ENOSPC || errno == EDQUOT) return tq_fail(TQ_FULL, "mkdir %s: %s", temporary, strerror(errno));
         if (errno != EEXIST) break;
     }
-    return tq_fail(TQ_IO, "mkdir %s: %s", temporary, strerror(errno));
+    return fail_call("mkdir", temporary, errno);
 }
 
 enum tq_status tq_folder_sync(const char *path) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return tq_fail(TQ_IO, "open %s: %s", path, strerror(errno));
+    if (fd < 0) return fail_call("open", path, errno);
     int error = fsync(fd) == 0 ? 0 : errno;
     (void)close(fd);
     /* Some file systems cannot sync a folder and say EINVAL; there is nothing more to do on them. */
-    if (error != 0 && error != EINVAL) return tq_fail(TQ_IO, "fsync %s: %s", path, strerror(error));
+    if (error != 0 && error != EINVAL) return fail_call("fsync", path, error);
     return TQ_OK;
 }
 
@@ -83,65 +86,58 @@ enum tq_status tq_folder_sync_parent(const char *path) {
     return tq_folder_sync(parent);
 }
 
+enum tq_status tq_folder_refuse_existing(const char *path) {
+    struct stat st;
+    if (lstat(path, &st) == 0) return tq_fail(TQ_EXISTS, "\"%s\" exists already: nothing is overwritten", path);
+    return errno == ENOENT ? TQ_OK : tq_fail(TQ_IO, "stat %s: %s", path, strerror(errno));
+}
+
+enum tq_status tq_folder_move(const char *from, const char *to) {
+    TQ_TRY(tq_folder_refuse_existing(to));
+    if (rename(from, to) == 0) return tq_folder_sync_parent(to);
+    return tq_fail(TQ_IO, "rename %s to %s: %s", from, to, strerror(errno));
+}
+
 uint64_t tq_folder_free_bytes(const char *path) {
     struct statvfs fs;
     if (statvfs(path, &fs) != 0) return UINT64_MAX;
     return (uint64_t)fs.f_bavail * fs.f_frsize;
 }
 
-/* Before LMDB sees it: it would make an empty file its own, and reads its first pages unchecked. */
-enum tq_status tq_folder_check_data(const char *file) {
-    uint8_t head[48] = {0};
-    struct stat st;
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return tq_fail(TQ_IO, "open %s: %s", file, strerror(errno));
-    ssize_t got = pread(fd, head, sizeof head, 0);
-    off_t size = fstat(fd, &st) == 0 ? st.st_size : 0;
-    (void)close(fd); /* harmless: LMDB's locks are on lock.mdb */
-    uint32_t magic = 0, page_bytes = 0;
-    memcpy(&magic, head + 16, sizeof magic);
-    memcpy(&page_bytes, head + 40, sizeof page_bytes);
-    if (got != (ssize_t)sizeof head || magic != 0xbeefc0deu) return tq_fail(TQ_FORMAT, "%s is not an LMDB file", file);
-    bool power = page_bytes >= 4096 && page_bytes <= 65536 && (page_bytes & (page_bytes - 1)) == 0;
-    if (!power) return tq_fail(TQ_CORRUPT, "%s: page size %u", file, page_bytes);
-    if (size < 2 * (off_t)page_bytes) return tq_fail(TQ_CORRUPT, "%s is cut off: %lld bytes", file, (long long)size);
-    return TQ_OK;
-}
-
 /* The registry cannot see a second copy of this library in the process; a lock of the open file can. */
 enum tq_status tq_folder_lock_owner(const char *folder, bool readonly, int *fd) {
     char path[4096];
     struct tq_fd_guard guard;
-    TQ_TRY(tq_folder_join(folder, owner_name, path, sizeof path));
+    TQ_TRY(tq_folder_join(folder, TQ_OWNER_FILE, path, sizeof path));
     tq_fd_guard_hold(&guard);
     *fd = open(path, O_RDWR | O_CLOEXEC | (readonly ? 0 : O_CREAT), 0644);
     int error = errno;
     tq_fd_guard_release(&guard);
     if (*fd < 0 && readonly) return TQ_OK; /* a read-only medium: nothing to protect from us */
-    if (*fd < 0) return tq_fail(TQ_IO, "open %s: %s", path, strerror(error));
+    if (*fd < 0) return fail_call("open", path, error);
     error = tq_platform_lock_byte(*fd, (uint64_t)getpid());
     if (error == EAGAIN)
         return tq_fail(TQ_UNSUPPORTED,
                        "%s is open in a second copy of this library in process %ld (or by a process of that "
                        "number in another container)",
                        folder, (long)getpid());
-    return TQ_OK; /* a file system without such locks: go on without the check */
+    if (error != 0) return TQ_OK; /* a file system without such locks: go on without the check */
+    return tq_folder_pass_gate(folder, *fd, (uint64_t)getpid());
 }
 
-static void remove_folder(const char *folder) {
-    const char *const names[] = {TQ_DATA_FILE, lock_name, owner_name};
+void tq_folder_remove(const char *folder) {
+    const char *const names[] = {TQ_DATA_FILE, TQ_LOCK_FILE, TQ_OWNER_FILE};
     char path[4096];
     for (size_t i = 0; i < TQ_COUNT(names); i++)
         if (tq_folder_join(folder, names[i], path, sizeof path) == TQ_OK) (void)unlink(path);
     (void)rmdir(folder);
 }
 
-/* The owner file, and everything on disk. */
-static enum tq_status finish_folder(const char *folder) {
+enum tq_status tq_folder_finish(const char *folder) {
     char path[4096];
-    TQ_TRY(tq_folder_join(folder, owner_name, path, sizeof path));
+    TQ_TRY(tq_folder_join(folder, TQ_OWNER_FILE, path, sizeof path));
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (fd < 0) return tq_fail(TQ_IO, "open %s: %s", path, strerror(errno));
+    if (fd < 0) return fail_call("open", path, errno);
     (void)close(fd);
     TQ_TRY(tq_folder_join(folder, TQ_DATA_FILE, path, sizeof path));
     TQ_TRY(tq_folder_sync(path));
@@ -153,15 +149,15 @@ static enum tq_status make_folder(const char *folder, enum tq_status (*fill)(con
     char temporary[4096];
     TQ_TRY(tq_folder_make_beside(folder, temporary, sizeof temporary));
     enum tq_status status = fill(temporary);
-    if (status == TQ_OK) status = finish_folder(temporary);
+    if (status == TQ_OK) status = tq_folder_finish(temporary);
     if (status == TQ_OK && rename(temporary, folder) != 0) {
         bool other_was_faster = errno == EEXIST || errno == ENOTEMPTY;
-        if (!other_was_faster) status = tq_fail(TQ_IO, "rename %s to %s: %s", temporary, folder, strerror(errno));
-        remove_folder(temporary);
+        if (!other_was_faster) status = fail_call("rename to", folder, errno);
+        tq_folder_remove(temporary);
         return status;
     }
     if (status == TQ_OK) return tq_folder_sync_parent(folder);
-    remove_folder(temporary);
+    tq_folder_remove(temporary);
     return status;
 }
 

@@ -15,6 +15,20 @@ int tq_platform_lock_byte(int fd, uint64_t offset) {
     return errno == EACCES ? EAGAIN : errno;
 }
 
+void tq_platform_unlock(int fd, uint64_t offset, uint64_t size) {
+    struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET, .l_start = (off_t)offset, .l_len = (off_t)size};
+    (void)fcntl(fd, F_OFD_SETLK, &lock);
+}
+
+int tq_platform_lock_look(int fd, uint64_t offset, uint64_t size, long *pid) {
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)offset, .l_len = (off_t)size};
+    *pid = 0;
+    if (fcntl(fd, F_OFD_GETLK, &lock) != 0) return errno;
+    if (lock.l_type == F_UNLCK) return 0;
+    if (lock.l_pid > 0) *pid = (long)lock.l_pid; /* -1: an open file's */
+    return EAGAIN;
+}
+
 /* Magic numbers of statfs(2), written out: linux/magic.h lacks half of them. */
 const char *tq_platform_network(const char *path) {
     static const struct {
@@ -29,6 +43,14 @@ const char *tq_platform_network(const char *path) {
     for (size_t i = 0; i < TQ_COUNT(kinds); i++)
         if ((uint32_t)fs.f_type == kinds[i].magic) return kinds[i].name;
     return NULL;
+}
+
+int tq_platform_reserve(const char *file, uint64_t size) {
+    int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0) return errno;
+    int error = fallocate(fd, 0, 0, (off_t)size) == 0 ? 0 : errno;
+    (void)close(fd);
+    return error == EOPNOTSUPP || error == ENOSYS ? 0 : error;
 }
 
 void tq_platform_willneed(const void *address, size_t size) {

@@ -13,9 +13,29 @@ int tq_platform_lock_byte(int fd, uint64_t offset) {
     return 0;
 }
 
+void tq_platform_unlock(int fd, uint64_t offset, uint64_t size) {
+    (void)fd;
+    (void)offset;
+    (void)size;
+}
+
+int tq_platform_lock_look(int fd, uint64_t offset, uint64_t size, long *pid) {
+    (void)fd;
+    (void)offset;
+    (void)size;
+    *pid = 0;
+    return ENOTSUP;
+}
+
 const char *tq_platform_network(const char *path) {
     (void)path;
     return NULL;
+}
+
+int tq_platform_reserve(const char *file, uint64_t size) {
+    (void)file;
+    (void)size;
+    return 0;
 }
 
 void tq_platform_willneed(const void *address, size_t size) {

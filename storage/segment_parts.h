@@ -65,6 +65,9 @@ enum tq_status tq_segment_unit(struct tq_segment *segment, enum tq_plane plane, 
                                const uint8_t **bytes);
 enum tq_status tq_segment_exact_unit(struct tq_segment *segment, uint64_t slot, bool ask, const uint8_t **bytes);
 
+/* A row without its exact one, from verified bytes; scratch: record_stride bytes, used where records are packed. */
+enum tq_status tq_segment_codes(struct tq_segment *segment, uint32_t row, uint8_t *scratch, struct tq_row *codes);
+
 /* slot - slot_first of a row. */
 enum tq_status tq_segment_slot_of(struct tq_segment *segment, uint32_t row, uint32_t *offset);
 

@@ -1,4 +1,5 @@
 /* Reading segments. Everything handed out lies in pages that were verified in this process. */
+#include "src/base/stop.h"
 #include "storage/packed_record.h"
 #include "storage/segment_parts.h"
 
@@ -315,7 +316,9 @@ static enum tq_status check_rows(struct tq_segment *segment) {
 }
 
 enum tq_status tq_segment_check(struct tq_segment *segment) {
-    for (uint32_t i = 0; i < segment->code_chunks + segment->exact_chunks; i++)
+    for (uint32_t i = 0; i < segment->code_chunks + segment->exact_chunks; i++) {
+        TQ_TRY(tq_stop_check(tq_stop_current()));
         TQ_TRY(tq_chunk_verify(&segment->chunks[i], 0, segment->chunks[i].pages - 1));
+    }
     return check_rows(segment);
 }

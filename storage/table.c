@@ -15,7 +15,7 @@
 /* ---- Making and opening ---- */
 
 /* Numbers are given out in order and their meta records never go, so the first free one is found by bisection. */
-static enum tq_status number_free(struct tq_env *env, uint32_t *number) {
+enum tq_status tq_number_free(struct tq_env *env, uint32_t *number) {
     uint32_t low = 1, high = 0xffffff;
     while (low < high) {
         uint32_t mid = low + (high - low) / 2;
@@ -34,7 +34,7 @@ static enum tq_status number_free(struct tq_env *env, uint32_t *number) {
  * leaves over is lost. SQLite's write lock is held, and with it the right to choose. */
 static enum tq_status number_claim(struct tq_env *env, struct tq_numbers *numbers) {
     uint32_t first = 0, count = numbers->claimed < CLAIM_MAX ? 2 * numbers->claimed : CLAIM_MAX;
-    TQ_TRY(number_free(env, &first));
+    TQ_TRY(tq_number_free(env, &first));
     if (count == 0) count = 1;
     if (count > 0xffffff - first) count = 0xffffff - first;
     uint64_t nonce = 0;
@@ -47,17 +47,25 @@ static enum tq_status number_claim(struct tq_env *env, struct tq_numbers *number
     return TQ_OK;
 }
 
-static enum tq_status part_make(struct tq_conn *conn, struct tq_env *env, const char *name, uint32_t part,
-                                const struct tq_format *format) {
+enum tq_status tq_number_take(struct tq_conn *conn, struct tq_env *env, struct tq_catalog_identity *identity,
+                              uint64_t *nonce) {
     struct tq_numbers *numbers = &conn->numbers;
     bool mine = memcmp(numbers->uuid, tq_env_uuid(env), sizeof numbers->uuid) == 0;
     if (!mine || numbers->left == 0) TQ_TRY(number_claim(env, numbers));
-    struct tq_catalog_identity identity = {.number = numbers->next};
-    memcpy(identity.uuid, numbers->uuid, sizeof identity.uuid);
-    uint64_t nonce = numbers->nonce;
+    identity->number = numbers->next;
+    memcpy(identity->uuid, numbers->uuid, sizeof identity->uuid);
+    *nonce = numbers->nonce;
     numbers->next++; /* never given out twice, whatever becomes of this one */
     numbers->left--;
     numbers->nonce += 2;
+    return TQ_OK;
+}
+
+static enum tq_status part_make(struct tq_conn *conn, struct tq_env *env, const char *name, uint32_t part,
+                                const struct tq_format *format) {
+    struct tq_catalog_identity identity;
+    uint64_t nonce = 0;
+    TQ_TRY(tq_number_take(conn, env, &identity, &nonce));
     return tq_catalog_part_add(conn, name, part, format, &identity, nonce);
 }
 
@@ -82,40 +90,10 @@ enum tq_status tq_table_exists(struct tq_conn *conn, const char *name, bool *exi
     return tq_catalog_exists(conn, name, exists);
 }
 
-static enum tq_status check_uuid(struct tq_table *table) {
-    const uint8_t *mine = table->identity.uuid, *theirs = tq_env_uuid(table->env);
-    if (memcmp(mine, theirs, 16) == 0) return TQ_OK;
-    return tq_fail(
-        TQ_FORMAT, "folder \"%s\" belongs to another database (uuid %02x%02x%02x%02x.. != %02x%02x%02x%02x..)",
-        tq_env_path(table->env), theirs[0], theirs[1], theirs[2], theirs[3], mine[0], mine[1], mine[2], mine[3]);
-}
-
-enum tq_status tq_table_check_pair(struct tq_table *table, const struct tq_catalog_state *state,
-                                   const struct tq_env_meta *meta) {
-    const char *name = tq_catalog_name(table->catalog), *path = tq_env_path(table->env);
-    unsigned long long ours = state->flushes, theirs = meta->flushes;
-    if (meta->nonce == 0) {
-        return tq_fail(TQ_CORRUPT, "index \"%s\": folder \"%s\" has never heard of it; restore both from one backup",
-                       name, path);
-    }
-    if (theirs < ours) {
-        return tq_fail(TQ_CORRUPT,
-                       "index \"%s\": folder \"%s\" is %llu flushes behind the catalog (%llu < %llu); restore both "
-                       "from one backup",
-                       name, path, ours - theirs, theirs, ours);
-    }
-    if ((theirs == ours && meta->nonce != state->nonce) || (theirs == ours + 1 && meta->parent != state->nonce)) {
-        return tq_fail(TQ_CORRUPT,
-                       "index \"%s\": folder \"%s\" and the catalog were changed separately after flush %llu", name,
-                       path, ours - (theirs == ours && ours > 0 ? 1 : 0));
-    }
-    return TQ_OK;
-}
-
 static enum tq_status table_check(struct tq_table *table) {
     struct tq_catalog_look look;
     struct tq_env_meta meta;
-    TQ_TRY(check_uuid(table));
+    TQ_TRY(tq_table_check_uuid(table));
     TQ_TRY(tq_catalog_look(table->catalog, table->part, &look));
     TQ_TRY(tq_env_meta(table->env, table->identity.number, &meta)); /* second, so it is the newer one */
     return tq_table_check_pair(table, &look.state, &meta);
@@ -203,7 +181,8 @@ const struct tq_format *tq_table_format(const struct tq_table *table) { return &
 /* ---- Rows ---- */
 
 static enum tq_status log_put(struct tq_table *table, int64_t id, const struct tq_row *row) {
-    tq_log_record_write(&table->format, id, table->next, row, table->record);
+    struct tq_log_place place = {table->seq + 1, id, table->next};
+    tq_log_record_write(&table->format, place, row, table->record);
     struct tq_log_entry entry = {.seq = table->seq + 1,
                                  .op = TQ_LOG_PUT,
                                  .id = id,
@@ -314,6 +293,14 @@ static enum tq_status misplaced(struct tq_table *table, int64_t id, uint64_t slo
                    tq_catalog_name(table->catalog), (long long)id, (unsigned long long)slot);
 }
 
+enum tq_status tq_view_check_owner(const struct tq_view_segment *segment, uint32_t row, int64_t id) {
+    int64_t owner = 0;
+    TQ_TRY(tq_segment_ids(segment->segment, &row, 1, &owner));
+    if (owner == id) return TQ_OK;
+    return tq_fail(TQ_CORRUPT, "row %lld of the table of rows has the slot of row %lld", (long long)id,
+                   (long long)owner);
+}
+
 enum tq_status tq_table_find(struct tq_table *table, int64_t id, struct tq_view_segment *segment, uint32_t *row) {
     uint64_t slot = 0;
     TQ_TRY(tq_catalog_row_slot(table->catalog, id, &slot));
@@ -324,6 +311,7 @@ enum tq_status tq_table_find_slot(struct tq_table *table, int64_t id, uint64_t s
                                   uint32_t *row) {
     struct tq_view view;
     struct tq_view_segment found = {0};
+    uint32_t at = 0;
     TQ_TRY(tq_table_view(table, &view));
     struct tq_cached_segment *cached = tq_cache_find(table, slot);
     if (cached != NULL) {
@@ -332,8 +320,11 @@ enum tq_status tq_table_find_slot(struct tq_table *table, int64_t id, uint64_t s
         found = view.segments[view.count - 1];
     }
     if (found.segment == NULL || slot < tq_segment_slot_first(found.segment)) return misplaced(table, id, slot);
-    enum tq_status status = tq_segment_find(found.segment, slot, row);
+    enum tq_status status = tq_segment_find(found.segment, slot, &at);
     if (status == TQ_NOT_FOUND) return misplaced(table, id, slot);
-    if (status == TQ_OK) *segment = found;
-    return status;
+    TQ_TRY(status);
+    TQ_TRY(tq_view_check_owner(&found, at, id));
+    *segment = found;
+    *row = at;
+    return TQ_OK;
 }

@@ -70,6 +70,14 @@ enum tq_status tq_table_optimize(struct tq_table *table);
 /* The same, but a log of fewer rows than `least` stays: a segment takes 2 MiB, however few it has. */
 enum tq_status tq_table_optimize_from(struct tq_table *table, uint64_t least);
 
+/* List for deletion what transactions have left in the folder that made parts and did not commit. Inside a write
+ * transaction, after tq_table_optimize; one part does it for all tables of the database. */
+enum tq_status tq_table_sweep(struct tq_table *table);
+
+/* Delete replaced values that may go, and nothing else; not those that another copy of the catalog may refer to. Inside
+ * a write transaction. What this one lists, a later one may delete. */
+enum tq_status tq_table_collect(struct tq_table *table);
+
 /* ---- Reading: within a transaction of the connection, or one statement of the host's ---- */
 
 struct tq_view_segment {
@@ -88,6 +96,10 @@ struct tq_view {
     uint64_t version; /* changes whenever the contents do */
 };
 enum tq_status tq_table_view(struct tq_table *table, struct tq_view *view);
+
+/* Whether a row of a segment is that of `id`: the table of rows, which says where each lies, has no sums, and
+ * a wrong slot in it must not be a wrong vector. TQ_CORRUPT. */
+enum tq_status tq_view_check_owner(const struct tq_view_segment *segment, uint32_t row, int64_t id);
 
 /* The LMDB snapshot is let go (readers must not pin pages while idle). The view is invalid afterwards. */
 void tq_table_release(struct tq_table *table);

@@ -50,7 +50,8 @@ struct tq_bulk_sealed {
 
 struct tq_transaction {
     bool active;
-    bool broken; /* memory and tables may differ: only ROLLBACK helps */
+    bool broken;      /* memory and tables may differ: only ROLLBACK helps */
+    uint64_t changes; /* of the state */
     struct tq_catalog_state begin;
     uint64_t slot_first; /* next when it began */
 
@@ -70,6 +71,13 @@ struct tq_transaction {
     struct tq_bulk_sealed *sealed;
     size_t sealed_count, sealed_capacity;
 };
+
+/* Version `version` and all before it were committed by then; the newest ones this table has met. */
+struct tq_gc_mark {
+    uint64_t version;
+    struct tq_wal_look wal;
+};
+#define TQ_GC_MARKS 8u
 
 /* What the parts of a table have in common on one connection. One reader, because LMDB has a thousand for all
  * processes. */
@@ -99,7 +107,9 @@ struct tq_table {
     uint64_t log_puts, log_dels; /* upper bounds, exact after tq_table_recount() */
 
     struct tq_transaction txn;
-    bool touched; /* this transaction has counted its change of rows */
+    bool touched;                         /* this transaction has counted its change of rows */
+    struct tq_gc_mark marks[TQ_GC_MARKS]; /* a ring; wal.salt 0: not used */
+    unsigned mark_next;
     struct tq_cache cache;
     bool reader_live;
 };
@@ -112,13 +122,28 @@ void tq_txn_check(struct tq_table *table);
 /* Before the first write to the folder: which nonce, which serial, are there orphans. */
 enum tq_status tq_txn_env(struct tq_table *table);
 enum tq_status tq_table_recount(struct tq_table *table);
-/* Write the state: version + 1, and what the folder says it holds. */
+/* The version that this transaction makes. */
+uint64_t tq_txn_version(const struct tq_table *table);
+/* Write the state: that version, and what the folder says it holds. */
 enum tq_status tq_txn_state(struct tq_table *table);
 /* The folder could not be written, and what should have gone there is still in the log. */
 bool tq_txn_soft(struct tq_table *table, enum tq_status status);
-/* TQ_OK, or why catalog and folder do not belong together. */
+
+/* ---- pair_check.c: TQ_OK, or why catalog and folder do not belong together ---- */
+
+enum tq_status tq_table_check_uuid(struct tq_table *table);
 enum tq_status tq_table_check_pair(struct tq_table *table, const struct tq_catalog_state *state,
                                    const struct tq_env_meta *meta);
+/* A value that the catalog names is not there: TQ_CORRUPT with the reason. */
+enum tq_status tq_table_value_missing(struct tq_table *table, uint64_t key);
+
+/* ---- table.c: index numbers ---- */
+
+/* The smallest one that was never given out; from there on all are free. TQ_FULL. */
+enum tq_status tq_number_free(struct tq_env *env, uint32_t *number);
+/* One of the folder for a part that is being made: inside a write transaction. */
+enum tq_status tq_number_take(struct tq_conn *conn, struct tq_env *env, struct tq_catalog_identity *identity,
+                              uint64_t *nonce);
 
 /* ---- bulk.c ---- */
 
@@ -138,6 +163,8 @@ void tq_cache_close(struct tq_table *table);
 struct tq_cached_segment *tq_cache_find(struct tq_table *table, uint64_t slot);
 /* Bits as the catalog stores them: *size bytes of `bytes`, which has room for rows / 8 + 8. */
 void tq_bits_encode(const uint64_t *bits, uint32_t rows, uint32_t dead, uint8_t *bytes, size_t *size);
+/* The reverse, into zeros, rows / 64 + 1 words; false if row->dead and row->bits contradict each other. */
+bool tq_bits_decode(const struct tq_catalog_segment *row, uint64_t *bits);
 
 static inline bool tq_bit(const uint64_t *bits, uint32_t row) {
     return bits != NULL && (bits[row / 64] >> (row % 64) & 1) != 0;
@@ -153,8 +180,9 @@ enum tq_status tq_table_fold(struct tq_table *table);
 enum tq_status tq_table_merge(struct tq_table *table, bool all, bool *merged);
 /* List what the folder holds and nothing refers to; what indexes that were dropped have left. */
 enum tq_status tq_gc_collect(struct tq_table *table);
-/* Delete listed values that no snapshot can need; all: without limit. */
-enum tq_status tq_gc_run(struct tq_table *table, bool all);
+/* Delete some of the listed values that no snapshot can need; all of them, and what was kept for another copy. */
+enum tq_status tq_gc_run(struct tq_table *table);
+enum tq_status tq_gc_run_all(struct tq_table *table);
 /* List the values of a segment as replaced by the version that is being written. */
 enum tq_status tq_gc_list(struct tq_table *table, const struct tq_segment *segment, bool with_exact);
 

@@ -49,6 +49,8 @@ static enum tq_status know(struct tq_table *table) {
 
 enum tq_status tq_txn_begin(struct tq_table *table) {
     struct tq_transaction *txn = &table->txn;
+    /* SQLite rolled back, and said so, while a call was failing, which then called the transaction broken. */
+    if (txn->broken && !txn->active) tq_table_rolled_back(table);
     if (txn->broken) {
         return tq_fail(TQ_IO, "index \"%s\": this transaction failed half-way and must be rolled back",
                        tq_catalog_name(table->catalog));
@@ -89,8 +91,11 @@ enum tq_status tq_txn_env(struct tq_table *table) {
     return TQ_OK;
 }
 
+uint64_t tq_txn_version(const struct tq_table *table) { return table->txn.begin.version + 1; }
+
 /* Whether our nonce reached the folder is asked of the folder: a write that failed may have happened, and one
- * that a builder made on its way counts as well. */
+ * that a builder made on its way counts as well. A transaction is one version however often it comes here, because what
+ * may be deleted is told from the versions of commits; so the cache has to be told. */
 enum tq_status tq_txn_state(struct tq_table *table) {
     struct tq_transaction *txn = &table->txn;
     struct tq_catalog_state state = table->state;
@@ -103,11 +108,13 @@ enum tq_status tq_txn_state(struct tq_table *table) {
             state.nonce = meta.nonce;
         }
     }
-    state.version++;
+    state.version = tq_txn_version(table);
     state.next = table->next;
     state.seq = table->seq;
-    TQ_TRY(tq_catalog_state_write(table->catalog, table->part, &state));
+    TQ_TRY(tq_catalog_state_write(table->catalog, table->part, table->identity.number, &state));
     table->state = state;
+    txn->changes++;
+    tq_cache_forget(table);
     return TQ_OK;
 }
 
@@ -118,13 +125,13 @@ static enum tq_status sync_log(struct tq_table *table, bool *changed) {
     if (table->log_puts < table->flush_rows && table->log_dels < TQ_LOG_DELS_MAX) return TQ_OK;
     TQ_TRY(tq_table_recount(table));
     enum tq_status status = TQ_OK;
-    uint64_t before = table->state.version;
+    uint64_t before = table->txn.changes;
     if (table->log_puts >= table->flush_rows) {
         status = tq_table_flush(table, table->log_puts - table->log_puts % table->flush_rows);
     } else if (table->log_dels >= TQ_LOG_DELS_MAX) {
         status = tq_table_fold(table);
     }
-    if (table->state.version != before) *changed = true;
+    if (table->txn.changes != before) *changed = true;
     return status == TQ_OK || tq_txn_soft(table, status) ? TQ_OK : status;
 }
 
@@ -135,7 +142,7 @@ static enum tq_status tidy(struct tq_table *table) {
     enum tq_status status = tq_table_merge(table, false, &merged);
     if (table->txn.broken) return status;
     TQ_TRY(tq_gc_collect(table));
-    status = tq_gc_run(table, false);
+    status = tq_gc_run(table);
     return table->txn.broken ? status : TQ_OK;
 }
 
@@ -170,7 +177,7 @@ enum tq_status tq_table_optimize_from(struct tq_table *table, uint64_t least) {
     if (table->log_dels > 0) TQ_TRY(tq_table_fold(table));
     while (merged) TQ_TRY(tq_table_merge(table, true, &merged));
     TQ_TRY(tq_gc_collect(table));
-    TQ_TRY(tq_gc_run(table, true));
+    TQ_TRY(tq_gc_run_all(table));
     tq_table_release(table);
     return TQ_OK;
 }

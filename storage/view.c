@@ -32,7 +32,7 @@ void tq_bits_encode(const uint64_t *bits, uint32_t rows, uint32_t dead, uint8_t 
     }
 }
 
-static bool bits_decode(const struct tq_catalog_segment *row, uint64_t *bits) {
+bool tq_bits_decode(const struct tq_catalog_segment *row, uint64_t *bits) {
     uint32_t dead = 0;
     if (is_list(row->rows, row->dead)) {
         if (row->bits_size != 2 * (size_t)row->dead) return false;
@@ -104,24 +104,6 @@ static enum tq_status reader_renew(struct tq_table *table) {
     return TQ_OK;
 }
 
-/* A value is missing: say whether folder and catalog are a pair at all. */
-static enum tq_status explain_missing(struct tq_table *table, uint64_t key) {
-    const char *name = tq_catalog_name(table->catalog), *path = tq_env_path(table->env);
-    struct tq_catalog_look look;
-    struct tq_env_meta meta;
-    TQ_TRY(tq_catalog_look(table->catalog, table->part, &look));
-    TQ_TRY(tq_env_meta(table->env, table->identity.number, &meta));
-    TQ_TRY(tq_table_check_pair(table, &look.state, &meta));
-    unsigned long long serial = key & 0xffffffffffull, ours = look.state.flushes, theirs = meta.flushes;
-    if (theirs > ours + 1) {
-        return tq_fail(TQ_CORRUPT,
-                       "index \"%s\": value %llu is gone from folder \"%s\": the catalog is older than the folder "
-                       "(flush %llu < %llu); restore both from one backup",
-                       name, serial, path, ours, theirs);
-    }
-    return tq_fail(TQ_CORRUPT, "index \"%s\": value %llu is missing in folder \"%s\"", name, serial, path);
-}
-
 static enum tq_status segment_open(struct tq_table *table, struct tq_cached_segment *cached) {
     const struct tq_catalog_segment *row = &cached->row;
     enum tq_status status = TQ_NOT_FOUND;
@@ -130,7 +112,7 @@ static enum tq_status segment_open(struct tq_table *table, struct tq_cached_segm
         status = tq_segment_open(table->env, table->shared->reader, &table->format, row->dir_key, row->dir_sum,
                                  &cached->segment);
     }
-    if (status == TQ_NOT_FOUND) return explain_missing(table, row->dir_key);
+    if (status == TQ_NOT_FOUND) return tq_table_value_missing(table, row->dir_key);
     TQ_TRY(status);
     if (tq_segment_row_count(cached->segment) == row->rows &&
         tq_segment_slot_first(cached->segment) >= row->slot_first &&
@@ -163,7 +145,7 @@ static enum tq_status load_one(void *context, const struct tq_catalog_segment *r
     if (row->dead == 0) return TQ_OK;
     cached->bits = bits_new(row->rows);
     if (cached->bits == NULL) return TQ_NOMEM;
-    if (bits_decode(row, cached->bits)) return TQ_OK;
+    if (tq_bits_decode(row, cached->bits)) return TQ_OK;
     return tq_fail(TQ_CORRUPT, "index \"%s\": dead rows of the segment at slot %llu contradict each other",
                    tq_catalog_name(load->table->catalog), (unsigned long long)row->slot_first);
 }
@@ -211,8 +193,9 @@ static enum tq_status corrupt_entry(struct tq_table *table, const struct tq_log_
 static enum tq_status apply_put(struct tq_table *table, const struct tq_log_entry *entry) {
     struct tq_cached_log *log = &table->cache.log;
     uint8_t *record = table->record + tq_round_up(tq_log_record_bytes(&table->format), TQ_ALIGN);
+    struct tq_log_place place = {entry->seq, entry->id, entry->slot};
     struct tq_row row;
-    if (!tq_log_record_read(&table->format, entry->id, entry->slot, entry->blob, entry->size, record, &row)) {
+    if (!tq_log_record_read(&table->format, place, entry->blob, entry->size, record, &row)) {
         return corrupt_entry(table, entry, "fails its checksum");
     }
     if (log->builder == NULL) {

@@ -20,7 +20,7 @@ class IndexOptions(ctypes.Structure):
 
 class SearchOptions(ctypes.Structure):
     _fields_ = [("confidence", ctypes.c_double), ("oversample", ctypes.c_double), ("threads", ctypes.c_int),
-                ("filter", POINTER)]
+                ("timeout_ms", ctypes.c_int), ("filter", POINTER)]
 
 
 class IndexInfo(ctypes.Structure):

@@ -23,9 +23,9 @@ const char *tq_message(void) { return message; }
 const char *tq_version(void) { return TQ_VERSION; }
 
 const char *tq_status_name(enum tq_status status) {
-    static const char *const names[] = {"TQ_OK",   "TQ_MISUSE",  "TQ_NOMEM",      "TQ_IO",
-                                        "TQ_FULL", "TQ_CORRUPT", "TQ_NOT_FOUND",  "TQ_EXISTS",
-                                        "TQ_BUSY", "TQ_FORMAT",  "TQ_UNSUPPORTED"};
+    static const char *const names[] = {"TQ_OK",   "TQ_MISUSE",  "TQ_NOMEM",       "TQ_IO",
+                                        "TQ_FULL", "TQ_CORRUPT", "TQ_NOT_FOUND",   "TQ_EXISTS",
+                                        "TQ_BUSY", "TQ_FORMAT",  "TQ_UNSUPPORTED", "TQ_INTERRUPTED"};
     int at = -(int)status;
     return at >= 0 && at < (int)TQ_COUNT(names) ? names[at] : "TQ_?";
 }

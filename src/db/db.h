@@ -4,6 +4,9 @@
 #define TQ_DB_H
 
 #include "index/search.h"
+#include "storage/check_tables.h"
+#include "storage/pair.h"
+#include "storage/repair.h"
 
 /* Everything that encoding and searching one format needs, so that the second call costs no allocation. One thread at
  * a time. */
@@ -62,6 +65,32 @@ enum tq_status tq_access_range(struct tq_access *access, const float *query, dou
                                struct tq_search_stats *stats);
 enum tq_status tq_access_vector(struct tq_access *access, struct tq_segment *segment, uint32_t row, float *vector);
 enum tq_status tq_access_get(struct tq_access *access, int64_t id, float *vector);
+
+/* ---- Repair, for the library and for SQL ---- */
+
+struct tq_repairer {
+    enum tq_status (*lost)(void *context, int64_t id, uint32_t vector, const char *why);
+    void (*note)(void *context, const char *text);
+    void *context;
+    struct tq_engine *engine; /* for codes made anew */
+    float *vector;
+};
+/* As tq_table_repair. */
+enum tq_status tq_repairer_run(struct tq_repairer *repairer, struct tq_conn *conn, struct tq_env *env, const char *name,
+                               enum tq_repair_how how, uint32_t vectors);
+/* Open the folder that TQ_REPAIR_ADOPT_EMPTY needs: made, if that at its place cannot be the table's, which is set
+ * aside. TQ_MISUSE: the table's own is there. */
+enum tq_status tq_repairer_empty(struct tq_repairer *repairer, struct tq_conn *conn, const char *folder,
+                                 const char *name, struct tq_env **env);
+/* Opening the folder has failed, with `failure` and its message: if LMDB cannot follow its data file, put one in its
+ * place that has what can be read of it, and open that. Else the same failure. */
+enum tq_status tq_repairer_rescue(struct tq_repairer *repairer, struct tq_conn *conn, const char *folder,
+                                  const char *name, enum tq_status failure, struct tq_env **env);
+void tq_repairer_clear(struct tq_repairer *repairer);
+/* Whether anything was ever written to a folder, or begun. */
+enum tq_status tq_folder_holds_values(struct tq_env *env, bool *holds);
+/* Rename a file or folder to <path>.old-1, or -2 and so on: `target` has its new name. */
+enum tq_status tq_set_aside(const char *path, char *target, size_t size);
 
 /* Check what tq_search is given. */
 enum tq_status tq_search_check(const struct tq_search_options *options, int64_t k);

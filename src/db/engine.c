@@ -5,6 +5,7 @@
 
 #include "src/base/alloc.h"
 #include "src/base/f16.h"
+#include "src/base/stop.h"
 #include "src/db/db.h"
 
 /* "scalar, ssse3, avx2": the sets that this CPU has. */
@@ -98,13 +99,16 @@ enum tq_status tq_search_check(const struct tq_search_options *options, int64_t 
     if (options->threads < 1 || options->threads > 256) {
         return tq_fail(TQ_MISUSE, "threads is %d; it must be 1 to 256", options->threads);
     }
+    if (options->timeout_ms < 0) {
+        return tq_fail(TQ_MISUSE, "timeout_ms is %d; it must be 0 or more", options->timeout_ms);
+    }
     return TQ_OK;
 }
 
-enum tq_status tq_engine_search(struct tq_engine *e, const struct tq_view *view, enum tq_metric metric,
-                                const float *queries, size_t query_count, size_t k,
-                                const struct tq_search_options *options, struct tq_hit *hits, size_t *counts,
-                                struct tq_search_stats *stats) {
+static enum tq_status search(struct tq_engine *e, const struct tq_view *view, enum tq_metric metric,
+                             const float *queries, size_t query_count, size_t k,
+                             const struct tq_search_options *options, struct tq_hit *hits, size_t *counts,
+                             struct tq_search_stats *stats) {
     TQ_TRY(tq_searcher_begin(e->searcher, view, metric, options));
     if (k > 0 && tq_searcher_prefers_many(e->searcher, query_count))
         return tq_searcher_many(e->searcher, queries, query_count, k, hits, counts, stats);
@@ -118,16 +122,38 @@ enum tq_status tq_engine_search(struct tq_engine *e, const struct tq_view *view,
     return TQ_OK;
 }
 
-enum tq_status tq_engine_range(struct tq_engine *e, const struct tq_view *view, enum tq_metric metric,
-                               const float *vector, double score, size_t capacity,
-                               const struct tq_search_options *options, struct tq_hit *hits, size_t *count,
-                               struct tq_search_stats *stats) {
+enum tq_status tq_engine_search(struct tq_engine *e, const struct tq_view *view, enum tq_metric metric,
+                                const float *queries, size_t query_count, size_t k,
+                                const struct tq_search_options *options, struct tq_hit *hits, size_t *counts,
+                                struct tq_search_stats *stats) {
+    struct tq_stop stop = {.limit_ms = options->timeout_ms};
+    tq_stop_begin(&stop);
+    enum tq_status status = search(e, view, metric, queries, query_count, k, options, hits, counts, stats);
+    tq_stop_end(&stop);
+    return status;
+}
+
+static enum tq_status search_range(struct tq_engine *e, const struct tq_view *view, enum tq_metric metric,
+                                   const float *vector, double score, size_t capacity,
+                                   const struct tq_search_options *options, struct tq_hit *hits, size_t *count,
+                                   struct tq_search_stats *stats) {
     struct tq_search_options own = *options;
     struct tq_query query;
     own.oversample = 0;
     TQ_TRY(tq_searcher_begin(e->searcher, view, metric, &own));
     TQ_TRY(tq_query_prepare(e->codec, vector, e->query_memory, &query));
     return tq_searcher_range(e->searcher, &query, score, capacity, hits, count, stats);
+}
+
+enum tq_status tq_engine_range(struct tq_engine *e, const struct tq_view *view, enum tq_metric metric,
+                               const float *vector, double score, size_t capacity,
+                               const struct tq_search_options *options, struct tq_hit *hits, size_t *count,
+                               struct tq_search_stats *stats) {
+    struct tq_stop stop = {.limit_ms = options->timeout_ms};
+    tq_stop_begin(&stop);
+    enum tq_status status = search_range(e, view, metric, vector, score, capacity, options, hits, count, stats);
+    tq_stop_end(&stop);
+    return status;
 }
 
 enum tq_status tq_engine_vector(struct tq_engine *e, struct tq_segment *segment, uint32_t row, float *vector) {

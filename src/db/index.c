@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "src/base/alloc.h"
+#include "src/base/stop.h"
 #include "src/db/handle.h"
 
 static enum tq_status check_name(const char *name) {
@@ -131,12 +132,14 @@ enum tq_status tq_index_open(tq_store *store, const char *name, tq_index **index
 struct creation {
     const char *name;
     struct tq_format format;
+    struct tq_index *made;
 };
 
 static enum tq_status create(struct tq_store *store, struct tq_index *index, void *argument) {
-    const struct creation *creation = argument;
+    struct creation *creation = argument;
     (void)index;
-    return tq_table_create(store->conn, store->env, creation->name, &creation->format, "");
+    TQ_TRY(tq_table_create(store->conn, store->env, creation->name, &creation->format, ""));
+    return open_locked(store, creation->name, &creation->made); /* before COMMIT: it may fail */
 }
 
 enum tq_status tq_index_create(tq_store *store, const char *name, const struct tq_index_options *options,
@@ -144,8 +147,12 @@ enum tq_status tq_index_create(tq_store *store, const char *name, const struct t
     struct creation creation = {.name = name};
     TQ_TRY(check_name(name));
     TQ_TRY(tq_format_init(&creation.format, options));
-    TQ_TRY(tq_store_write(store, NULL, create, &creation));
-    return tq_index_open(store, name, index);
+    enum tq_status status = tq_store_write(store, NULL, create, &creation);
+    if (status == TQ_OK)
+        *index = creation.made;
+    else
+        tq_index_close(creation.made);
+    return status;
 }
 
 void tq_index_close(tq_index *index) {
@@ -176,6 +183,14 @@ enum tq_status tq_index_drop(tq_store *store, const char *name) {
     TQ_TRY(check_name(name));
     memcpy(copy, name, strlen(name) + 1);
     return tq_store_write(store, NULL, drop, copy);
+}
+
+/* ---- Cancelling ---- */
+
+void tq_cancel(tq_index *index) { (void)atomic_fetch_add(&index->cancels, 1); }
+
+static struct tq_stop stop_of(struct tq_index *index) {
+    return (struct tq_stop){.cancels = &index->cancels, .cancels_before = atomic_load(&index->cancels)};
 }
 
 /* ---- Writing ---- */
@@ -216,8 +231,9 @@ static enum tq_status put_many(struct tq_store *store, struct tq_index *index, v
     if (status == TQ_OK) return tq_conn_exec(store->conn, "RELEASE tq_put_many");
     char text[512];
     (void)snprintf(text, sizeof text, "%s", tq_message());
-    TQ_TRY(tq_conn_exec(store->conn, "ROLLBACK TO tq_put_many; RELEASE tq_put_many"));
-    TQ_TRY(tq_table_undo(index->writer->table, mark));
+    enum tq_status undone = tq_conn_exec(store->conn, "ROLLBACK TO tq_put_many; RELEASE tq_put_many");
+    if (undone == TQ_OK) undone = tq_table_undo(index->writer->table, mark);
+    if (undone != TQ_OK) store->lost = true;
     return tq_fail(status, "%s", text);
 }
 
@@ -236,13 +252,19 @@ enum tq_status tq_delete(tq_index *index, int64_t id) { return tq_store_write(in
 static enum tq_status optimize(struct tq_store *store, struct tq_index *index, void *argument) {
     (void)store;
     (void)argument;
-    return tq_table_optimize(index->writer->table);
+    TQ_TRY(tq_table_optimize(index->writer->table));
+    return tq_table_sweep(index->writer->table);
 }
 
 enum tq_status tq_index_optimize(tq_index *index) {
     if (index->store->in_transaction) return tq_fail(TQ_MISUSE, "tq_index_optimize: a transaction is open");
-    TQ_TRY(tq_store_write(index->store, index, optimize, NULL));
-    return tq_store_write(index->store, index, optimize, NULL); /* what the first replaced may only go now */
+    struct tq_stop stop = stop_of(index);
+    tq_stop_begin(&stop);
+    enum tq_status status = tq_store_write(index->store, index, optimize, NULL);
+    /* What the first replaced may only go now. */
+    if (status == TQ_OK) status = tq_store_write(index->store, index, optimize, NULL);
+    tq_stop_end(&stop);
+    return status;
 }
 
 /* ---- Reading ---- */
@@ -265,9 +287,12 @@ enum tq_status tq_search(tq_index *index, const float *queries, size_t query_cou
     *stats = ignored;
     TQ_TRY(tq_search_check(options, k));
     struct tq_reader *reader = NULL;
+    struct tq_stop stop = stop_of(index);
     TQ_TRY(reader_acquire(index, &reader));
+    tq_stop_begin(&stop);
     enum tq_status status = tq_access_search(reader->access, index->codec->format.metric, queries, query_count,
                                              (size_t)k, options, hits, counts, stats);
+    tq_stop_end(&stop);
     reader_release(index, reader);
     return status;
 }
@@ -285,9 +310,12 @@ enum tq_status tq_search_range(tq_index *index, const float *query, double score
     if (isnan(score)) return tq_fail(TQ_MISUSE, "score is nan; it must be a number");
     TQ_TRY(tq_search_check(options, 0));
     struct tq_reader *reader = NULL;
+    struct tq_stop stop = stop_of(index);
     TQ_TRY(reader_acquire(index, &reader));
+    tq_stop_begin(&stop);
     enum tq_status status = tq_access_range(reader->access, query, score, (size_t)capacity, options, hits, count,
                                             stats);
+    tq_stop_end(&stop);
     reader_release(index, reader);
     return status;
 }

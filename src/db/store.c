@@ -7,7 +7,7 @@
 #include "src/db/handle.h"
 
 /* A store is a folder with catalog.db inside, or a SQLite database with its folder beside it. */
-static enum tq_status place(const char *path, char **folder, char **catalog) {
+enum tq_status tq_store_place(const char *path, char **folder, char **catalog) {
     struct stat info;
     bool is_database = stat(path, &info) == 0 && S_ISREG(info.st_mode);
     size_t bytes = strlen(path) + sizeof "/catalog.db";
@@ -37,7 +37,7 @@ enum tq_status tq_open(const char *path, unsigned flags, tq_store **store) {
     s->flags = flags;
     (void)pthread_mutex_init(&s->write_lock, NULL);
     (void)pthread_mutex_init(&s->pool_lock, NULL);
-    enum tq_status status = place(path, &folder, &s->catalog);
+    enum tq_status status = tq_store_place(path, &folder, &s->catalog);
     if (status == TQ_OK) status = open_parts(s, folder);
     tq_free(folder);
     if (status != TQ_OK) {
@@ -70,15 +70,21 @@ static enum tq_status begin(struct tq_store *store) {
 
 static void roll_back(struct tq_store *store) {
     if (tq_conn_in_transaction(store->conn)) (void)tq_conn_exec(store->conn, "ROLLBACK");
-    store->in_transaction = false;
+    store->in_transaction = store->lost = false;
     for (struct tq_index *i = store->indexes; i != NULL; i = i->next) {
         if (i->touched) tq_table_rolled_back(i->writer->table);
         i->touched = false;
     }
 }
 
+/* SQLite itself ends a transaction on some failures: what was written after that would be committed piece by piece. */
+static enum tq_status check_transaction(const struct tq_store *store) {
+    if (!store->lost && tq_conn_in_transaction(store->conn)) return TQ_OK;
+    return tq_fail(TQ_IO, "this transaction is being rolled back, because an earlier call failed: tq_abort() ends it");
+}
+
 static enum tq_status commit(struct tq_store *store) {
-    enum tq_status status = TQ_OK;
+    enum tq_status status = check_transaction(store);
     for (struct tq_index *i = store->indexes; i != NULL && status == TQ_OK; i = i->next) {
         if (i->touched) status = tq_table_sync(i->writer->table);
     }
@@ -126,7 +132,7 @@ void tq_abort(tq_store *store) {
 static enum tq_status write_locked(struct tq_store *store, struct tq_index *index, tq_write_function *function,
                                    void *argument) {
     bool own = !store->in_transaction;
-    if (own) TQ_TRY(begin(store));
+    TQ_TRY(own ? begin(store) : check_transaction(store));
     if (index != NULL) index->touched = true;
     enum tq_status status = function(store, index, argument);
     if (!own) return status;

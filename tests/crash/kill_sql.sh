@@ -15,6 +15,6 @@ trap 'rm -rf "$work"' EXIT
 cc=${CC:-cc}
 flags=(-std=c17 -O2 -D_GNU_SOURCE -I.)
 for shim in shim disk; do "$cc" "${flags[@]}" -shared -fPIC "tests/crash/$shim.c" -o "$work/$shim.so" -ldl; done
-"$cc" "${flags[@]}" tests/crash/sql_work.c storage/env*.c storage/platform*.c src/base/*.c -o "$work/sql_work" \
-    -llmdb -lsqlite3 -lpthread -lm
+"$cc" "${flags[@]}" tests/crash/sql_{work,model}.c "$build/libtq_inside.a" -o "$work/sql_work" \
+    -llmdb -lsqlite3 -lgomp -lpthread -lm
 TMPDIR=$work python3 tests/crash/kill.py "$work/sql_work" "$work/shim.so" --sql "$build/tq.so" "$work/disk.so" "$@"

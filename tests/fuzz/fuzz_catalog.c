@@ -18,6 +18,7 @@
 #include "storage/directory.h"
 #include "storage/log_record.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/reseal.h"
 
 enum { PAGE = 4096, CHANGES_MAX = 24 };
 
@@ -38,7 +39,7 @@ static const char *const pattern[] = {
     "DELETE FROM docs WHERE rowid % 10 = 3",
     "INSERT INTO docs(rowid, embedding, second)"
     " VALUES (100, '[1,2,3]', '[1,2]'), (101, '[3,2,1]', NULL), (102, NULL, NULL)",
-    "INSERT INTO docs_gc VALUES (0, 1, x'0100000000010000')",
+    "INSERT INTO docs_gc VALUES (0, 1, x'0100000000010000', 0)",
     "CREATE VIRTUAL TABLE parted USING tq(key TEXT PRIMARY KEY, embedding FLOAT[3], tenant INTEGER PARTITION KEY)",
     "INSERT INTO parted SELECT 'k' || id, embedding, id % 3 FROM (SELECT rowid AS id, embedding FROM docs LIMIT 12)",
 };
@@ -238,8 +239,7 @@ static void change_rows(sqlite3 *db, struct fuzz_input *input) {
         "DELETE FROM @_aux WHERE id = #",
         "INSERT OR IGNORE INTO @_log SELECT seq + #, op, id, slot, rec FROM @_log",
         "INSERT OR IGNORE INTO @_log SELECT seq + 1, 3 - op, id, slot + #, rec FROM @_log",
-        "INSERT OR IGNORE INTO @_seg SELECT slot1 + #, slot1 + # + 48, rows, dead, dir, dir_sum, bits"
-        " FROM @_seg",
+        "INSERT OR IGNORE INTO @_seg SELECT slot1 + #, slot1 + # + 48, rows, dead, dir, dir_sum, bits, sum FROM @_seg",
         "INSERT OR IGNORE INTO @_rows(id, slot) SELECT id + 50, slot + # FROM @_rows",
         "INSERT OR IGNORE INTO @_parts SELECT part + #, p0 + 1 FROM @_parts",
         "UPDATE @_seg SET dead = 1, bits = x'0#00'",
@@ -261,9 +261,8 @@ static void change_record(sqlite3 *db, struct fuzz_input *input) {
     struct tq_format format;
     uint8_t *blob = NULL;
     unsigned row = fuzz_byte(input) % 8u;
-    if (sqlite3_prepare_v2(
-            db, "SELECT seq, id, slot, rec FROM docs_log WHERE rec IS NOT NULL ORDER BY seq LIMIT 1 OFFSET ?1", -1,
-            &statement, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(db, "SELECT seq, id, slot, rec FROM docs_log WHERE op = 1 ORDER BY seq LIMIT 1 OFFSET ?1",
+                           -1, &statement, NULL) != SQLITE_OK)
         return;
     (void)sqlite3_bind_int(statement, 1, (int)row);
     bool found = sqlite3_step(statement) == SQLITE_ROW;
@@ -289,7 +288,7 @@ static void change_record(sqlite3 *db, struct fuzz_input *input) {
     memcpy(&changed.norm, blob + 8, 4);
     uint8_t *sealed = malloc(size);
     fuzz_require(sealed != NULL, "memory");
-    tq_log_record_write(&format, id, slot, &changed, sealed);
+    tq_log_record_write(&format, (struct tq_log_place){(uint64_t)seq, id, slot}, &changed, sealed);
     if (sqlite3_prepare_v2(db, "UPDATE docs_log SET rec = ?1 WHERE seq = ?2", -1, &statement, NULL) == SQLITE_OK) {
         (void)sqlite3_bind_blob(statement, 1, sealed, (int)size, SQLITE_STATIC);
         (void)sqlite3_bind_int64(statement, 2, seq);
@@ -367,10 +366,16 @@ static void change_folder(sqlite3 *db, struct fuzz_input *input) {
     (void)close(file);
 }
 
+static void seal_tables(sqlite3 *db) {
+    for (size_t i = 0; i < TQ_COUNT(tables); i++) (void)reseal(db, "main", tables[i]);
+}
+
 static void change(struct fuzz_input *input) {
     sqlite3 *db = open_database();
+    bool sealed = true;
     for (int i = 0; i < CHANGES_MAX && input->left > 0; i++) {
-        unsigned which = fuzz_byte(input) % 8u;
+        unsigned byte = fuzz_byte(input), which = byte % 8;
+        if (byte / 8 == 31) sealed = false;
         if (which == 0 || which == 2)
             change_folder(db, input);
         else if (which == 1)
@@ -380,6 +385,7 @@ static void change(struct fuzz_input *input) {
         else
             change_value(db, input);
     }
+    if (sealed) seal_tables(db);
     fuzz_require(sqlite3_close(db) == SQLITE_OK, "closing");
 }
 
@@ -416,6 +422,17 @@ static const char *const uses[28] = {
     "DROP TABLE docs",
 };
 
+/* What looks at damage, and what mends it or carries it on. */
+static const char *const cares[] = {
+    "SELECT tq_check('docs', 'full')",
+    "SELECT tq_check('parted', 'full')",
+    "SELECT tq_repair('docs', 'salvage')",
+    "SELECT tq_repair('parted', 'salvage')",
+    "SELECT tq_compact()",
+    "SELECT tq_repair('docs', 'adopt-folder')",
+    "SELECT tq_repair('docs', 'adopt-empty')",
+};
+
 static void run(sqlite3 *db, const char *sql) {
     sqlite3_stmt *statement = NULL;
     if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK) {
@@ -426,8 +443,16 @@ static void run(sqlite3 *db, const char *sql) {
         (void)fprintf(stderr, "%s\n    %s\n", sql, sqlite3_errmsg(db));
 }
 
+/* Folders may have been put aside: they would fill the memory. */
+static void make_folder_anew(void) {
+    char path[4096];
+    path_of(path, "db-tq");
+    remove_all(folder);
+    fuzz_require(mkdir(folder, 0700) == 0 && mkdir(path, 0700) == 0, "a temporary folder");
+}
+
 /* The first byte says with which statement to begin, so that each may be the first one to meet what is wrong, and how
- * many there are: 252 is all of them. */
+ * many there are: 252 is all of them. The last one says what comes before that, if anything. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct fuzz_input input = {data, size};
     make_pattern();
@@ -435,7 +460,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     size_t byte = fuzz_byte(&input), first = byte % TQ_COUNT(uses), count = 3 + byte / TQ_COUNT(uses) * 3;
     change(&input);
     sqlite3 *db = open_database();
+    size_t last = size == 0 ? 0 : data[size - 1] % 32u;
+    if (last < TQ_COUNT(cares)) run(db, cares[last]);
     for (size_t i = first; i < tq_min_size(first + count, TQ_COUNT(uses)); i++) run(db, uses[i]);
     fuzz_require(sqlite3_close(db) == SQLITE_OK, "everything can be closed");
+    if (last < TQ_COUNT(cares)) make_folder_anew();
     return 0;
 }

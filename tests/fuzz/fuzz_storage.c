@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "src/base/alloc.h"
+#include "src/base/base.h"
 #include "storage/chunk.h"
 #include "storage/directory.h"
 #include "storage/env_record.h"
@@ -89,13 +90,13 @@ static void check_log(const struct tq_format *format, struct fuzz_input input) {
     size_t record_size = 0, exact_size = 0, blob_size = tq_log_record_bytes(format);
     struct tq_row row = {.first_error = (uint16_t)fuzz_number(&input, 2), .norm = (float)fuzz_byte(&input)};
     uint64_t slot = fuzz_number(&input, 5);
-    int64_t id = (int64_t)fuzz_number(&input, 8);
+    struct tq_log_place place = {slot + 1, (int64_t)fuzz_number(&input, 8), slot};
     uint8_t *raw = fuzz_copy(input.at, input.left), *record = calloc(1, format->record_stride),
             *exact = calloc(1, format->exact_bytes + 1), *blob = malloc(blob_size),
             *read = malloc(format->record_stride);
     fuzz_require(record != NULL && exact != NULL && blob != NULL && read != NULL, "memory");
     struct tq_row back;
-    (void)tq_log_record_read(format, id, slot, raw, input.left, read, &back);
+    (void)tq_log_record_read(format, place, raw, input.left, read, &back);
     (void)tq_log_record_sum(raw, input.left);
     free(raw);
 
@@ -105,18 +106,19 @@ static void check_log(const struct tq_format *format, struct fuzz_input input) {
     memcpy(exact, bytes, exact_size);
     row.record = record;
     row.exact = exact;
-    tq_log_record_write(format, id, slot, &row, blob);
-    fuzz_require(tq_log_record_read(format, id, slot, blob, blob_size, read, &back), "a record is read again");
+    tq_log_record_write(format, place, &row, blob);
+    fuzz_require(tq_log_record_read(format, place, blob, blob_size, read, &back), "a record is read again");
     fuzz_require(memcmp(back.record, record, format->record_stride) == 0 && back.first_error == row.first_error &&
                      back.norm == row.norm &&
                      (back.exact == NULL || memcmp(back.exact, exact, format->exact_bytes) == 0),
                  "with what was written");
-    fuzz_require(!tq_log_record_read(format, id ^ 1, slot, blob, blob_size, read, &back) &&
-                     !tq_log_record_read(format, id, slot + 1, blob, blob_size, read, &back),
-                 "a record belongs to its id and slot");
+    const struct tq_log_place others[] = {
+        {place.seq, place.id ^ 1, slot}, {place.seq, place.id, slot + 1}, {place.seq + 1, place.id, slot}};
+    for (size_t i = 0; i < TQ_COUNT(others); i++)
+        fuzz_require(!tq_log_record_read(format, others[i], blob, blob_size, read, &back), "a record has its place");
     size_t at = fuzz_number(&input, 4) % blob_size;
     blob[at] ^= (uint8_t)(fuzz_byte(&input) | 1u);
-    fuzz_require(!tq_log_record_read(format, id, slot, blob, blob_size, read, &back), "a damaged record is known");
+    fuzz_require(!tq_log_record_read(format, place, blob, blob_size, read, &back), "a damaged record is known");
     free(record);
     free(exact);
     free(blob);
@@ -160,36 +162,54 @@ static void check_packed(struct tq_format format, struct fuzz_input input) {
 
 /* ---- Chunks ---- */
 
-/* A good chunk of few bytes, of which one or more are changed: pages without changes are good, others are not. */
-static void check_chunk(const struct tq_format *format, struct fuzz_input input) {
-    static uint8_t *value;
-    uint32_t pages = tq_chunk_pages(format), payload = (uint32_t)fuzz_number(&input, 2);
-    size_t value_size = tq_chunk_value_bytes(format), changes = 1u + fuzz_byte(&input) % 3u;
-    if (value == NULL) value = malloc(tq_chunk_value_bytes(format));
-    fuzz_require(value != NULL && value_size == TQ_VALUE_BYTES_MAX, "a chunk");
-    memset(value, 0, value_size);
-    for (uint32_t i = 0; i < payload; i++) value[TQ_CHUNK_HEAD + i] = (uint8_t)(i * 7);
-    struct tq_chunk_head head = {.index = INDEX, .serial = 1, .pages = (uint16_t)pages, .payload_bytes = payload};
-    tq_chunk_finish(value, &head);
-    bool head_changed = false, page_changed[TQ_CHUNK_PAGES_MAX] = {false};
+enum { CHUNK_KINDS = 4, CHANGES_MOST = 3 };
+
+/* A good chunk of one of a few sizes. Made once: that takes longer than all that is done with it. */
+static uint8_t *good_chunk(uint32_t which, uint64_t *sum) {
+    static const uint32_t payloads[CHUNK_KINDS] = {0, 1, 3 * TQ_CHUNK_PAGE + 5, TQ_CHUNK_PAGES * TQ_CHUNK_PAGE};
+    static uint8_t *values[CHUNK_KINDS];
+    static uint64_t sums[CHUNK_KINDS];
+    if (values[which] == NULL) {
+        struct tq_chunk_head head = {
+            .index = INDEX, .serial = 1, .pages = TQ_CHUNK_PAGES, .payload_bytes = payloads[which]};
+        values[which] = calloc(1, TQ_VALUE_BYTES_MAX);
+        fuzz_require(values[which] != NULL, "a chunk");
+        for (uint32_t i = 0; i < head.payload_bytes; i++) values[which][TQ_CHUNK_HEAD + i] = (uint8_t)(i * 7);
+        tq_chunk_finish(values[which], &head);
+        sums[which] = head.sum;
+    }
+    *sum = sums[which];
+    return values[which];
+}
+
+/* Of a good chunk one or more bytes are changed: pages without changes are good, others are not. The pages before and
+ * behind are looked at, too. */
+static void check_chunk(struct fuzz_input input) {
+    struct tq_chunk chunk = {.key = tq_env_key(INDEX, 1), .pages = TQ_CHUNK_PAGES};
+    uint8_t *value = good_chunk(fuzz_byte(&input) % CHUNK_KINDS, &chunk.sum), before[CHANGES_MOST];
+    size_t changes = 1u + fuzz_byte(&input) % CHANGES_MOST, places[CHANGES_MOST];
+    bool head_changed = false, page_changed[TQ_CHUNK_PAGES] = {false};
     for (size_t i = 0; i < changes; i++) {
-        size_t at = fuzz_number(&input, 3) % value_size;
-        uint8_t before = value[at], after = fuzz_byte(&input);
-        value[at] = after;
-        if (before == after) continue;
-        if (at < TQ_CHUNK_HEAD)
+        places[i] = fuzz_number(&input, 3) % TQ_VALUE_BYTES_MAX;
+        before[i] = value[places[i]];
+        value[places[i]] = fuzz_byte(&input);
+        if (value[places[i]] == before[i]) continue;
+        if (places[i] < TQ_CHUNK_HEAD)
             head_changed = true;
         else
-            page_changed[(at - TQ_CHUNK_HEAD) / TQ_CHUNK_PAGE] = true;
+            page_changed[(places[i] - TQ_CHUNK_HEAD) / TQ_CHUNK_PAGE] = true;
     }
-    struct tq_chunk chunk = {.value = value, .key = tq_env_key(INDEX, 1), .sum = head.sum, .pages = pages};
-    for (uint32_t round = 0; round < 2; round++)
-        for (uint32_t page = 0; page < pages; page++) {
-            bool good = tq_chunk_verify(&chunk, page, page) == TQ_OK;
+    chunk.value = value;
+    for (size_t i = 0; i < changes * 2; i++) { /* twice: what was found once stays */
+        size_t at = places[i % changes] < TQ_CHUNK_HEAD ? 0 : (places[i % changes] - TQ_CHUNK_HEAD) / TQ_CHUNK_PAGE;
+        for (size_t page = at == 0 ? 0 : at - 1; page < tq_min_size(at + 2, TQ_CHUNK_PAGES); page++) {
+            bool good = tq_chunk_verify(&chunk, (uint32_t)page, (uint32_t)page) == TQ_OK;
             /* Two changes of one byte may undo each other. */
             if (!head_changed && !page_changed[page]) fuzz_require(good, "a page without damage is good");
             if (changes == 1 && (head_changed || page_changed[page])) fuzz_require(!good, "damage is found");
         }
+    }
+    for (size_t i = changes; i-- > 0;) value[places[i]] = before[i];
 }
 
 /* ---- Records of the folder ---- */
@@ -217,7 +237,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     case 0: check_directory(&format, input); break;
     case 1: check_log(&format, input); break;
     case 2: check_packed(format, input); break;
-    case 3: check_chunk(&format, input); break;
+    case 3: check_chunk(input); break;
     default: check_folder(input); break;
     }
     return 0;

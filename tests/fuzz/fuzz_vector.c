@@ -48,6 +48,15 @@ static void check_blob(const void *bytes, size_t size) {
     tq_free(floats.data);
 }
 
+/* Hosts may bind memory that begins anywhere. */
+static void check_odd_blob(const uint8_t *bytes, size_t size) {
+    uint8_t *odd = malloc(size + 1);
+    fuzz_require(odd != NULL, "memory");
+    if (size > 0) memcpy(odd + 1, bytes, size);
+    check_blob(odd + 1, size);
+    free(odd);
+}
+
 static bool options_are_valid(const struct tq_search_options *options) {
     return options->confidence > 0 && options->threads >= 1 && options->threads <= 256 &&
            options->oversample <= 1000000;
@@ -117,6 +126,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     check_json(bytes, size);
     check_options(bytes, size);
     check_blob(bytes, size);
+    check_odd_blob(bytes, size);
     check_unwrap(bytes, size);
     check_wrap(bytes, size);
     free(bytes);

@@ -11,6 +11,16 @@ UPDATE d.docs SET v = '[1,1,1]' WHERE rowid = 1;
 DELETE FROM d.docs WHERE rowid = 1;
 UPDATE d.docs_rows SET slot = slot1, slot1 = slot WHERE id = 1;
 SELECT rowid, tq_json(v), tq_json(w) FROM d.docs;
+-- slots of two rows exchanged: not another row's vector
+CREATE VIRTUAL TABLE d.pair USING tq(v FLOAT[2]);
+INSERT INTO d.pair(rowid, v) VALUES (1, '[1,2]'), (2, '[2,1]');
+UPDATE d.pair_rows SET slot = 1 - slot;
+SELECT rowid, tq_json(v) FROM d.pair WHERE rowid = 1;
+INSERT INTO d.pair(pair) VALUES ('optimize');
+SELECT rowid, tq_json(v) FROM d.pair WHERE rowid = 2;
+UPDATE d.pair_rows SET slot = 1 - slot;
+SELECT rowid, tq_json(v) FROM d.pair;
+DROP TABLE d.pair;
 DETACH d;
 -- a part of another shape than its column
 ATTACH 'damaged.db' AS d;

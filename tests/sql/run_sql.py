@@ -26,7 +26,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-DOCUMENTS = ("README.md", "docs/sql.md", "docs/migrate.md")
+DOCUMENTS = ("README.md", "docs/sql.md", "docs/migrate.md", "docs/upkeep.md")
 # Module, Python package that brings it, file in there.
 EXTENSIONS = {"vec0": ("sqlite_vec", "vec0.so"), "vectorlite": ("vectorlite_py", "vectorlite.so")}
 MARK = "end of block "
@@ -36,7 +36,7 @@ def environment(library):
     """A library built with a sanitizer must find its runtime loaded before the program."""
     env = dict(os.environ)
     linked = subprocess.run(["ldd", library], capture_output=True, text=True, check=False).stdout
-    runtime = re.findall(r"=> (\S*lib[at]san\S*)", linked)
+    runtime = re.findall(r"=> (\S*lib[alt]san\S*)", linked)
     if runtime:
         env["LD_PRELOAD"] = " ".join(runtime)
         env.setdefault("ASAN_OPTIONS", "detect_leaks=0")

@@ -33,6 +33,10 @@ def before(*number):
     return lambda _label, version: version < number
 
 
+def since(*number):
+    return lambda _label, version: version >= number
+
+
 def pep249(label, _version):
     return label.startswith(("sqlean", "pysqlite3"))
 
@@ -51,6 +55,7 @@ KNOWN = (
     (before(3, 38), "peer_wishes", r"710,720,730|$|10$", "likewise; and of IN (SELECT ..), k comes first"),
     (before(3, 38), "peer_partitions", r"51:21\.0,3:27\.0,1:29\.0|$", "likewise"),
     (before(3, 38), "filters", r"1000\|3503500|142\|71071|3$|error: tq: docs: k is compared", "likewise"),
+    (since(3, 44), "check", r"ok$|(tq: )?docs: (slot 0|id [134]) ", "PRAGMA integrity_check asks tables since 3.44"),
     (pep249, "peer_wishes", r"\[5,0\]\|5$", "the module steps ahead, and an error hides the row before it"),
     (pep249, "errors", r"\[1,2,3\]\|1$", "the module steps ahead, and an error hides the row before it"),
 )

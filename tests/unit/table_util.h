@@ -50,8 +50,8 @@ static inline int remove_one(const char *path, const struct stat *info, int flag
 static inline void remove_tree(const char *path) { (void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS); }
 
 static inline void store_paths(struct store *store) {
-    (void)snprintf(store->db, sizeof store->db, "%s/catalog.db", store->dir);
-    (void)snprintf(store->folder, sizeof store->folder, "%s/vectors", store->dir);
+    (void)snprintf(store->db, sizeof store->db, "%.255s/catalog.db", store->dir);
+    (void)snprintf(store->folder, sizeof store->folder, "%.255s/vectors", store->dir);
 }
 
 static inline void store_open(struct store *store, unsigned flags) {

@@ -101,10 +101,15 @@ static const struct {
 static const struct {
     const char *text, *message;
 } bad[] = {
-    {"speed=2", "unknown setting \"speed\"; there are confidence, exact, oversample, rerank and threads"},
-    {"order_by=scan", "unknown setting \"order_by\"; there are confidence, exact, oversample, rerank and threads"},
-    {"=2", "unknown setting \"\"; there are confidence, exact, oversample, rerank and threads"},
-    {"thread=2", "unknown setting \"thread\"; there are confidence, exact, oversample, rerank and threads"},
+    {"speed=2", "unknown setting \"speed\"; there are confidence, exact, oversample, rerank, threads and timeout_ms"},
+    {"order_by=scan",
+     "unknown setting \"order_by\"; there are confidence, exact, oversample, rerank, threads and timeout_ms"},
+    {"=2", "unknown setting \"\"; there are confidence, exact, oversample, rerank, threads and timeout_ms"},
+    {"thread=2", "unknown setting \"thread\"; there are confidence, exact, oversample, rerank, threads and timeout_ms"},
+    {"timeout_ms=-1", "timeout_ms is -1; it must be 0 or more"},
+    {"timeout_ms=1.5", "timeout_ms is \"1.5\"; it must be a whole number of milliseconds, or 0 for none"},
+    {"timeout_ms=1e10", "timeout_ms is \"1e10\"; it must be a whole number of milliseconds, or 0 for none"},
+    {"timeout_ms=5 timeout_ms=6", "timeout_ms=6: timeout_ms is set already"},
     {"threads", "threads has no value; a setting is written threads=value"},
     {"threads=", "threads has no value; a setting is written threads=value"},
     {"threads=,exact=on", "threads has no value; a setting is written threads=value"},
@@ -167,6 +172,16 @@ static void test_wrong_text(void **state) {
         assert_memory_equal(&options, &before, sizeof options);
         sqlite3_free(text);
     }
+}
+
+static void test_timeout(void **state) {
+    struct tq_search_options options = tq_search_defaults(), other = options;
+    (void)state;
+    assert_int_equal(options.timeout_ms, 0);
+    assert_int_equal(tq_options_read("threads=2, timeout_ms=250", 25, &options), TQ_OK);
+    assert_int_equal(options.timeout_ms, 250);
+    other.threads = 2;
+    assert_false(tq_options_same(&options, &other)); /* a kept answer is of another search */
 }
 
 /* The text ends where it is said to end: what follows belongs to others. */
@@ -320,13 +335,19 @@ static void test_hostile_bytes(void **state) {
 
 static void test_config(void **state) {
     sqlite3 *db = *state;
-    expect(db, "SELECT tq_config()", "{\"order_by\":\"exact\",\"confidence\":3.0,\"oversample\":0.0,\"threads\":1}");
+    expect(db, "SELECT tq_config()",
+           "{\"order_by\":\"exact\",\"confidence\":3.0,\"oversample\":0.0,\"threads\":1,\"timeout_ms\":0}");
     expect(db, "SELECT tq_config('confidence', 2.3)", "2.3");
     expect(db, "SELECT tq_config('threads', '4')", "4");
     expect(db, "SELECT tq_config('Threads', 5.0)", "5");
     expect(db, "SELECT tq_config('oversample', 2)", "2.0");
+    expect(db, "SELECT tq_config('timeout_ms', 250)", "250");
+    expect(db, "SELECT tq_config('timeout_ms')", "250");
+    expect(db, "SELECT tq_config('timeout_ms', NULL)", "0");
+    expect(db, "SELECT tq_config('timeout_ms', -1)", "error: tq_config: timeout_ms is -1; it must be 0 or more");
     expect(db, "SELECT tq_config('order_by', 'Scan')", "scan");
-    expect(db, "SELECT tq_config()", "{\"order_by\":\"scan\",\"confidence\":2.3,\"oversample\":2.0,\"threads\":5}");
+    expect(db, "SELECT tq_config()",
+           "{\"order_by\":\"scan\",\"confidence\":2.3,\"oversample\":2.0,\"threads\":5,\"timeout_ms\":0}");
     expect(db, "SELECT tq_config('confidence', 'exact')", "exact");
     expect(db, "SELECT json_extract(tq_config(), '$.confidence')", "exact");
     expect(db, "SELECT tq_config('confidence', -1)", "error: tq_config: confidence is -1; it must be above 0");
@@ -335,9 +356,11 @@ static void test_config(void **state) {
     expect(db, "SELECT tq_config('order_by', 'fast')",
            "error: tq_config: order_by is \"fast\"; it must be exact, approximate or scan");
     expect(db, "SELECT tq_config('speed', 1)",
-           "error: tq_config: unknown setting \"speed\"; there are order_by, confidence, oversample and threads");
+           "error: tq_config: unknown setting \"speed\";"
+           " there are order_by, confidence, oversample, threads and timeout_ms");
     expect(db, "SELECT tq_config(NULL)",
-           "error: tq_config: unknown setting \"\"; there are order_by, confidence, oversample and threads");
+           "error: tq_config: unknown setting \"\";"
+           " there are order_by, confidence, oversample, threads and timeout_ms");
     expect(db, "SELECT tq_config('confidence', NULL)", "3.0");
     expect(db, "SELECT tq_config('oversample', NULL)", "0.0");
     expect(db, "SELECT tq_config('threads', NULL)", "1");
@@ -355,7 +378,8 @@ static void test_query(void **state) {
     expect(db, "SELECT tq_ip(tq_query('[1,2]', 'exact=on'), '[3,4]')", "11.0");
     expect(db, "SELECT tq_query('[1,2]', 'threads=0')", "error: tq_query: threads is 0; it must be 1 to 256");
     expect(db, "SELECT tq_query('[1,2]', 7)",
-           "error: tq_query: unknown setting \"7\"; there are confidence, exact, oversample, rerank and threads");
+           "error: tq_query: unknown setting \"7\";"
+           " there are confidence, exact, oversample, rerank, threads and timeout_ms");
     expect(db, "SELECT tq_query('[1,]', '')",
            "error: tq_query: JSON has ']' at character 4 where a number is expected");
     char *found = query(db, "SELECT tq_query(?1, '')", nan, sizeof nan);
@@ -381,6 +405,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_wrong_text),
+        cmocka_unit_test(test_timeout),
         cmocka_unit_test(test_text_ends),
         cmocka_unit_test(test_wrap),
         cmocka_unit_test(test_wrap_again),

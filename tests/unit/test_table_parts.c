@@ -4,6 +4,7 @@
 
 #include "storage/catalog_sql.h"
 #include "storage/table_parts.h"
+#include "tests/unit/reseal_store.h"
 
 #define PARTS 4
 #define IDS 700
@@ -515,6 +516,7 @@ static void test_state_of_another_part(void **state) {
     add_part(host, 1);
     commit_all(host);
     OK(tq_conn_exec(host->store.conn, "UPDATE docs_state SET next = 5 WHERE part = 1"));
+    assert_true(reseal_catalog(host->store.conn->db));
     FAILS(tq_table_open_part(host->tables[0], 1, &table), TQ_CORRUPT);
     assert_non_null(strstr(tq_message(), "part 1 names slots that are not its own"));
     OK(tq_conn_exec(host->store.conn, "DELETE FROM docs_state WHERE part = 0"));
@@ -534,6 +536,7 @@ static void test_range_used_up(void **state) {
     add_part(host, 1);
     commit_all(host);
     OK(tq_conn_exec(host->store.conn, "UPDATE docs_state SET next = (2 << 40) - 100 WHERE part = 1"));
+    assert_true(reseal_catalog(host->store.conn->db));
     begin(&host->store); /* 64 rows a flush: the log, then a bulk, up to the last slot */
     for (int64_t id = 0; id < 100; id++) put_at(host, 1, id, 1);
     assert_true(host->known[1].slots[99] == end - 1);
@@ -548,6 +551,7 @@ static void test_range_used_up(void **state) {
     FAILS(tq_table_put_slot(host->tables[1], 100, fake_row(&fake, &format, 100, 1), &slot), TQ_FULL);
     commit_all(host);
     OK(tq_conn_exec(host->store.conn, "UPDATE docs_state SET seq = (2 << 40) - 2 WHERE part = 1"));
+    assert_true(reseal_catalog(host->store.conn->db));
     begin(&host->store);
     delete_at(host, 1, 98);
     FAILS(tq_table_delete_slot(host->tables[1], 97, host->known[1].slots[97]), TQ_FULL);

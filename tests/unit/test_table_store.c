@@ -292,6 +292,93 @@ static void test_replaced_log(void **state) {
     free(model);
 }
 
+/* With a rollback journal the power may take back the last commit, whose values the next transaction may be deleting by
+ * then. That commit has flushed and merged, so its own changes came one after another. */
+static void test_power_takes_one_back(void **state) {
+    (void)state;
+    struct tq_format format = with_exact();
+    struct model *model = model_new(), *before = model_new();
+    struct store store;
+    char kept[400];
+    store_make(&store, &format);
+    OK(tq_conn_exec(store.conn, "PRAGMA journal_mode=DELETE"));
+    for (int64_t part = 0; part < 3; part++) {
+        begin(&store);
+        put_range(&store, model, part * FLUSH, (part + 1) * FLUSH);
+        commit(&store);
+    }
+    begin(&store);
+    OK(tq_table_optimize(store.table)); /* what it replaces, the transaction below deletes after it has replaced more */
+    commit(&store);
+    begin(&store);
+    put_range(&store, model, 3 * FLUSH, 4 * FLUSH);
+    commit(&store);
+    *before = *model;
+    store_close(&store);
+    (void)snprintf(kept, sizeof kept, "%s.kept", store.db);
+    copy_file(store.db, kept);
+    store_open(&store, 0);
+    OK(tq_conn_exec(store.conn, "PRAGMA journal_mode=DELETE"));
+    OK(tq_table_open(store.conn, store.env, "docs", &store.table));
+    begin(&store);
+    for (int64_t id = 0; id < 2 * FLUSH; id += 2) delete (&store, model, id);
+    put_range(&store, model, 1000, 1000 + 2 * FLUSH);
+    OK(tq_table_optimize(store.table));
+    commit(&store);
+    begin(&store);
+    put_range(&store, model, 2000, 2000 + FLUSH);
+    OK(tq_table_sync(store.table));
+    OK(tq_table_optimize(store.table)); /* the folder has changed, the database has not */
+    rollback(&store);
+    store_close(&store);
+    copy_file(kept, store.db);
+    store_open(&store, 0);
+    OK(tq_table_open(store.conn, store.env, "docs", &store.table));
+    check_view(store.table, before);
+    store_remove(&store);
+    free(before);
+    free(model);
+}
+
+/* The log is never copied to its end, because the next reader has come before the last one goes. */
+static void test_readers_in_turn(void **state) {
+    (void)state;
+    enum { ROUNDS = 12, ROWS = 5 * FLUSH };
+    struct tq_format format = with_exact();
+    struct model *model = model_new(), *seen = model_new();
+    struct store writer, readers[2];
+    uint64_t most = 0, last = 0;
+    store_make(&writer, &format);
+    store_join(&readers[0], &writer);
+    store_join(&readers[1], &writer);
+    OK(tq_conn_exec(writer.conn, "PRAGMA synchronous=NORMAL"));
+    OK(tq_conn_exec(readers[1].conn, "BEGIN"));
+    for (int round = 0; round < ROUNDS; round++) {
+        struct store *reader = &readers[round % 2];
+        OK(tq_conn_exec(reader->conn, "BEGIN"));
+        check_view(reader->table, model);
+        *seen = *model;
+        OK(tq_conn_exec(readers[1 - round % 2].conn, "COMMIT"));
+        for (int64_t i = 0; i < ROWS; i++) {
+            begin(&writer);
+            if (round > 0) delete (&writer, model, (round - 1) * ROWS + i);
+            put(&writer, model, round * ROWS + i, 1);
+            commit(&writer);
+        }
+        check_view(reader->table, seen);
+        tq_table_release(reader->table);
+        last = value_count(&writer, 1);
+        if (round < ROUNDS / 2 && last > most) most = last;
+    }
+    assert_in_range(last, 1, most + most / 4);
+    OK(tq_conn_exec(readers[1].conn, "COMMIT"));
+    store_close(&readers[1]);
+    store_close(&readers[0]);
+    store_remove(&writer);
+    free(seen);
+    free(model);
+}
+
 static void child_writes(const struct store *parent, int64_t first) {
     struct store store;
     struct model *model = model_new();
@@ -417,10 +504,11 @@ static void test_no_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_old_snapshot),  cmocka_unit_test(test_leftovers),
-        cmocka_unit_test(test_dropped_index), cmocka_unit_test(test_wrong_folders),
-        cmocka_unit_test(test_corrupt_log),   cmocka_unit_test(test_replaced_log),
-        cmocka_unit_test(test_two_processes), cmocka_unit_test(test_space_is_bounded),
+        cmocka_unit_test(test_old_snapshot),    cmocka_unit_test(test_leftovers),
+        cmocka_unit_test(test_dropped_index),   cmocka_unit_test(test_wrong_folders),
+        cmocka_unit_test(test_corrupt_log),     cmocka_unit_test(test_replaced_log),
+        cmocka_unit_test(test_readers_in_turn), cmocka_unit_test(test_power_takes_one_back),
+        cmocka_unit_test(test_two_processes),   cmocka_unit_test(test_space_is_bounded),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,222 @@
+-- The database and its folder as a whole: copied, compacted, packed into one file and out again.
+CREATE VIRTUAL TABLE docs USING tq(v FLOAT[200], title TEXT, tenant INTEGER PARTITION KEY, rows=f32);
+CREATE TABLE plain(a TEXT);
+INSERT INTO plain(rowid, a) VALUES (7, 'seven'), (77, 'more');
+CREATE TABLE made(i INTEGER PRIMARY KEY, v BLOB);
+INSERT INTO made WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 5999)
+  SELECT i, tq_f32('[' || (i % 97) || replace(printf('%.199c', 'x'), 'x', ',' || (i * 7919 % 1009)) || ']') FROM n;
+INSERT INTO docs(rowid, v, title, tenant) SELECT i, v, 't' || i, i % 2 FROM made;
+INSERT INTO docs(docs) VALUES ('optimize');
+CREATE TEMP VIEW good AS SELECT count(*) AS rows, sum(d.v = m.v) AS same FROM main.docs d JOIN main.made m ON m.i = d.rowid;
+SELECT * FROM good;
+SELECT '-- a copy, which is a database like any other';
+SELECT tq_backup('copy.db') > 5000000;
+ATTACH 'copy.db' AS copy;
+SELECT count(*), sum(d.v = m.v) FROM copy.docs d JOIN copy.made m ON m.i = d.rowid;
+SELECT rowid, a FROM copy.plain;
+SELECT rowid FROM copy.docs((SELECT v FROM made WHERE i = 4321), 1);
+PRAGMA copy.journal_mode;
+DELETE FROM copy.docs WHERE rowid > 3;
+SELECT (SELECT count(*) FROM copy.docs), (SELECT count(*) FROM main.docs);
+SELECT tq_backup('copy2.db', 'copy') > 0;
+DETACH copy;
+ATTACH 'copy2.db' AS copy;
+SELECT rowid, title FROM copy.docs ORDER BY rowid;
+DETACH copy;
+.shell ls
+SELECT '-- what is refused';
+SELECT tq_backup('copy.db');
+.shell rm copy.db
+SELECT tq_backup('copy.db');
+.shell rm -r copy.db-tq; touch copy.db-wal
+SELECT tq_backup('copy.db');
+.shell rm copy.db-wal
+SELECT tq_backup('no/such/folder/copy.db');
+SELECT tq_backup(NULL);
+SELECT tq_backup('');
+SELECT tq_backup('file:copy.db?mode=rwc');
+SELECT tq_backup('copy' || x'00' || '.db');
+SELECT tq_backup('copy.db', 'nobody');
+SELECT tq_backup('copy.db', NULL);
+SELECT tq_backup();
+BEGIN;
+INSERT INTO plain(a) VALUES ('not yet');
+SELECT tq_backup('copy.db');
+ROLLBACK;
+CREATE VIEW hidden AS SELECT tq_backup('copy.db');
+SELECT * FROM hidden;
+DROP VIEW hidden;
+.shell ls
+SELECT '-- a read transaction is the snapshot; other journals; no tq table at all';
+PRAGMA journal_mode = WAL;
+BEGIN;
+SELECT count(*) FROM plain;
+SELECT tq_backup('copy.db') > 0;
+COMMIT;
+ATTACH 'copy.db' AS copy;
+PRAGMA copy.journal_mode;
+SELECT count(*) FROM copy.docs;
+DETACH copy;
+ATTACH 'bare.db' AS bare;
+CREATE TABLE bare.t(x);
+SELECT tq_backup('bare2.db', 'bare');
+SELECT tq_compact('bare');
+DETACH bare;
+.shell ls | grep bare
+SELECT '-- a database in memory is saved';
+ATTACH ':memory:' AS mem;
+CREATE VIRTUAL TABLE mem.m USING tq(v FLOAT[2]);
+INSERT INTO mem.m(rowid, v) VALUES (1, '[1,0]'), (2, '[0,1]');
+INSERT INTO mem.m(m) VALUES ('optimize');
+SELECT tq_backup('saved.db', 'mem') > 0;
+DROP TABLE mem.m;
+DETACH mem;
+ATTACH 'saved.db' AS saved;
+SELECT rowid, tq_json(v) FROM saved.m;
+DETACH saved;
+SELECT '-- compaction';
+DELETE FROM docs WHERE rowid >= 600;
+INSERT INTO docs(docs) VALUES ('optimize');
+SELECT tq_compact() > 5000000;
+SELECT tq_compact();
+SELECT * FROM good;
+INSERT INTO docs(rowid, v, title, tenant) SELECT i, v, 'again', i % 2 FROM made WHERE i BETWEEN 600 AND 1799;
+SELECT tq_compact('main') >= 0;
+SELECT * FROM good;
+SELECT rowid, tq_compact() FROM docs LIMIT 1;
+SELECT tq_compact('nobody');
+SELECT tq_compact(NULL);
+SELECT tq_compact('temp');
+BEGIN;
+SELECT tq_compact();
+COMMIT;
+INSERT INTO plain(a) SELECT tq_compact();
+INSERT INTO docs(rowid, v, tenant) SELECT 100000 + tq_compact(), v, 0 FROM made WHERE i = 1;
+SELECT * FROM good;
+SELECT tq_compact();
+SELECT '-- packed into one file';
+SELECT tq_unpack();
+SELECT tq_pack('temp');
+SELECT tq_pack('nobody');
+SELECT tq_pack(NULL);
+ATTACH 'p.db' AS p;
+SELECT tq_pack('p');
+CREATE VIRTUAL TABLE p.gone USING tq(v FLOAT[4]);
+CREATE VIRTUAL TABLE p.docs USING tq(v FLOAT[200], w FLOAT[3], tenant INTEGER PARTITION KEY);
+DROP TABLE p.gone;
+INSERT INTO p.docs(rowid, v, w, tenant) SELECT i, v, json_array(i, 1, 2), i % 3 FROM made WHERE i < 1500;
+INSERT INTO p.docs(docs) VALUES ('optimize');
+INSERT INTO p.docs(rowid, v, w, tenant) SELECT i, v, json_array(i, 1, 2), i % 3 FROM made WHERE i BETWEEN 1500 AND 1509;
+CREATE TEMP VIEW good2 AS SELECT count(*) AS rows, sum(d.v = m.v AND d.w = tq_f32(json_array(i, 1, 2))) AS same
+  FROM p.docs d JOIN main.made m ON m.i = d.rowid;
+BEGIN;
+INSERT INTO p.docs(rowid, v, tenant) SELECT 5000, v, 0 FROM made WHERE i = 1;
+SELECT tq_pack('p');
+ROLLBACK;
+BEGIN;
+SELECT tq_pack('p') > 1000000;
+SELECT count(*) > 5, sum(key BETWEEN 1 AND 1000) > 6 FROM p.tqlite_packed;
+ROLLBACK;
+SELECT count(*) FROM p.sqlite_master WHERE name = 'tqlite_packed';
+SELECT tq_pack('p') > 1000000;
+SELECT tq_pack('p') > 1000000;
+DETACH p;
+SELECT '-- without its folder';
+.shell mv p.db-tq folder
+ATTACH 'p.db' AS p;
+SELECT count(*) FROM p.docs WHERE v IS NOT NULL AND length(v) > 0;
+SELECT tq_pack('p');
+SELECT tq_compact('p');
+SELECT tq_backup('p2.db', 'p') > 1000000;
+.shell ls | grep '^p'
+SELECT tq_unpack('p') > 1000000;
+SELECT * FROM good2;
+SELECT count(*) FROM p.sqlite_master WHERE name = 'tqlite_packed';
+SELECT rowid FROM p.docs((SELECT v FROM made WHERE i = 777), 1);
+INSERT INTO p.docs(rowid, v, w, tenant) SELECT i, v, json_array(i, 1, 2), i % 4 FROM made WHERE i BETWEEN 1510 AND 2999;
+INSERT INTO p.docs(docs) VALUES ('optimize');
+SELECT * FROM good2;
+DETACH p;
+ATTACH 'p2.db' AS p;
+SELECT tq_unpack('p') > 1000000;
+SELECT * FROM good2;
+SELECT '-- the folder is there: only the table goes';
+SELECT tq_pack('p') > 1000000;
+SELECT tq_unpack('p');
+SELECT * FROM good2;
+SELECT '-- written to after packing';
+SELECT tq_pack('p') > 1000000;
+INSERT INTO p.docs(rowid, v, w, tenant) SELECT i, v, json_array(i, 1, 2), 7 FROM made WHERE i BETWEEN 1510 AND 1512;
+DETACH p;
+.shell rm -r p2.db-tq
+ATTACH 'p2.db' AS p;
+SELECT tq_unpack('p') > 1000000;
+SELECT * FROM good2;
+SELECT tq_pack('p') > 1000000;
+INSERT INTO p.docs(rowid, v, w, tenant) SELECT i, v, json_array(i, 1, 2), 0 FROM made WHERE i BETWEEN 1513 AND 5999;
+DETACH p;
+.shell mv p2.db-tq folder2
+ATTACH 'p2.db' AS p;
+SELECT tq_unpack('p');
+.shell ls | grep p2
+.shell mv folder2 p2.db-tq
+SELECT tq_unpack('p');
+SELECT * FROM good2;
+SELECT '-- damaged, or another''s';
+SELECT tq_pack('p') > 1000000;
+DETACH p;
+.shell mv p2.db-tq folder2; cp -r test.db-tq p2.db-tq
+ATTACH 'p2.db' AS p;
+SELECT tq_unpack('p');
+.shell rm -r p2.db-tq
+UPDATE p.tqlite_packed SET value = CAST(substr(value, 1, 500000) || x'ff' || substr(value, 500002) AS BLOB) WHERE length(value) > 1000000;
+SELECT tq_unpack('p');
+DELETE FROM p.tqlite_packed WHERE length(value) > 1000000;
+SELECT tq_unpack('p');
+DELETE FROM p.tqlite_packed WHERE key = 0;
+SELECT tq_unpack('p');
+INSERT INTO p.tqlite_packed VALUES (0, randomblob(16));
+SELECT tq_unpack('p');
+INSERT INTO p.tqlite_packed VALUES (77777, x'00');
+SELECT tq_unpack('p');
+DELETE FROM p.tqlite_packed WHERE key > 0;
+INSERT INTO p.tqlite_packed VALUES (1000000000, x'00');
+SELECT tq_unpack('p');
+UPDATE p.tqlite_packed SET value = x'' WHERE key > 0;
+SELECT tq_unpack('p');
+.shell ls | grep p2
+DETACH p;
+SELECT '-- the folder goes while its tables are open';
+ATTACH 'e.db' AS e;
+CREATE VIRTUAL TABLE e.docs USING tq(v FLOAT[200]);
+INSERT INTO e.docs(rowid, v) SELECT i, v FROM made;
+SELECT tq_pack('e') > 1000000;
+.shell rm -r e.db-tq
+SELECT rowid FROM e.docs((SELECT v FROM made WHERE i = 55), 1);
+DELETE FROM e.docs WHERE rowid < 5500;
+INSERT INTO e.docs(docs) VALUES ('optimize');
+SELECT tq_unpack('e') > 1000000;
+INSERT INTO e.docs(docs) VALUES ('optimize');
+INSERT INTO e.docs(rowid, v) SELECT i, v FROM made WHERE i < 1000;
+SELECT tq_compact('e') > 1000000; -- with a rollback journal, too, what optimize replaced goes at once
+DETACH e;
+ATTACH 'e.db' AS e;
+SELECT count(*), sum(d.v = m.v) FROM e.docs d JOIN main.made m ON m.i = d.rowid;
+DETACH e;
+SELECT '-- a folder made anew gives out the numbers of dropped tables again, and what was dropped is not what is there';
+ATTACH 'd.db' AS d;
+CREATE VIRTUAL TABLE d.docs USING tq(v FLOAT[200]);
+INSERT INTO d.docs(rowid, v) SELECT i, v FROM made;
+DROP TABLE d.docs;
+SELECT count(*) FROM d.tqlite_dropped;
+DETACH d;
+.shell rm -r d.db-tq
+ATTACH 'd.db' AS d;
+CREATE VIRTUAL TABLE d.docs USING tq(v FLOAT[200]);
+SELECT count(*) FROM d.tqlite_dropped;
+INSERT INTO d.docs(rowid, v) SELECT i, v FROM made;
+INSERT INTO d.docs(docs) VALUES ('optimize');
+INSERT INTO d.docs(docs) VALUES ('optimize');
+SELECT tq_compact('d') >= 0;
+SELECT count(*), sum(d.v = m.v) FROM d.docs d JOIN main.made m ON m.i = d.rowid;
+DETACH d;

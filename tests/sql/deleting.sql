@@ -1,0 +1,24 @@
+-- When replaced values are deleted from the folder: the lists of those that are still there, by journal mode.
+CREATE VIRTUAL TABLE words USING tq(embedding FLOAT[2]);
+INSERT INTO words(rowid, embedding) VALUES (1, '[1,0]'), (2, '[0,1]');
+INSERT INTO words(words) VALUES ('optimize');
+SELECT '-- synchronous=OFF: never';
+PRAGMA synchronous=OFF;
+INSERT INTO words(rowid, embedding) VALUES (3, '[1,1]');
+INSERT INTO words(words) VALUES ('optimize');
+INSERT INTO words(rowid, embedding) VALUES (4, '[1,2]');
+INSERT INTO words(words) VALUES ('optimize');
+INSERT INTO words(words) VALUES ('optimize');
+SELECT sum(length(keys)) / 8 FROM words_gc;
+SELECT '-- a rollback journal: one commit later';
+PRAGMA synchronous=FULL;
+INSERT INTO words(rowid, embedding) VALUES (5, '[1,3]');
+INSERT INTO words(words) VALUES ('optimize');
+INSERT INTO words(rowid, embedding) VALUES (6, '[1,4]');
+INSERT INTO words(words) VALUES ('optimize');
+SELECT count(DISTINCT version) FROM words_gc;
+SELECT '-- WAL: once the log is copied';
+PRAGMA journal_mode=WAL;
+INSERT INTO words(words) VALUES ('optimize');
+SELECT count(*) FROM words_gc;
+SELECT rowid FROM words ORDER BY rowid;
