@@ -21,8 +21,8 @@ struct tq_page_head {
 };
 _Static_assert(sizeof(struct tq_page_head) == 16, "LMDB's layout");
 
-struct tq_tree_record {
-    uint32_t page_bytes; /* of the tree of free pages; 0 of others */
+struct __attribute__((packed)) tq_tree_record { /* values of a page may lie anywhere */
+    uint32_t page_bytes;                        /* of the tree of free pages; 0 of others */
     uint16_t flags;
     uint16_t depth;
     uint64_t branch_pages, leaf_pages, run_pages, entries, root;

@@ -19,34 +19,11 @@
 #include <cmocka.h>
 
 #include "src/tq.h"
+#include "tests/unit/scratch_folder.h"
 
 enum { DIM = 256, ROWS = 3000 };
 
-static char folder[256];
-
-static int set_up(void **state) {
-    (void)state;
-    const char *tmp = getenv("TMPDIR");
-    (void)snprintf(folder, sizeof folder, "%s/tq_backup_XXXXXX", tmp == NULL ? "/tmp" : tmp);
-    return mkdtemp(folder) == NULL ? -1 : 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    char command[600];
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
-}
-
 /* Two at a time. */
-static const char *path_of(const char *name) {
-    static char paths[2][512];
-    static int turn;
-    turn = 1 - turn;
-    (void)snprintf(paths[turn], sizeof paths[turn], "%s/%s", folder, name);
-    return paths[turn];
-}
-
 static bool exists(const char *name) { return access(path_of(name), F_OK) == 0; }
 
 static void ok(enum tq_status status) {
@@ -480,17 +457,17 @@ static void test_compactions_among_writers(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_a_copy_is_the_store, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_no_copy_beside_a_journal, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_an_open_transaction_is_not_copied, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_copies_while_another_process_writes, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_full_disk_leaves_nothing, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_nothing_is_written_to_a_deleted_file, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_compacted_file_is_smaller, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_dropped_indexes_go_with_another_one, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_who_has_it_open_is_named, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_who_opens_meanwhile_waits, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_compactions_among_writers, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_copy_is_the_store, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_no_copy_beside_a_journal, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_an_open_transaction_is_not_copied, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_copies_while_another_process_writes, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_a_full_disk_leaves_nothing, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_nothing_is_written_to_a_deleted_file, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_a_compacted_file_is_smaller, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_dropped_indexes_go_with_another_one, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_who_has_it_open_is_named, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_who_opens_meanwhile_waits, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_compactions_among_writers, make_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,13 +13,12 @@
 #include "src/base/base.h"
 #include "src/base/rng.h"
 #include "src/tq.h"
+#include "tests/unit/scratch_folder.h"
 
 enum { DIM = 24, ROWS = 24000, QUERIES = 40, K = 20 };
 
 static float vectors[ROWS][DIM], queries[QUERIES][DIM];
 static int64_t order[ROWS];
-static char folder[256];
-
 static void fill(float *values, size_t count, uint64_t stream) {
     for (size_t i = 0; i < count; i++) values[i] = (float)(tq_rng_at(7, stream, i) % 2001) / 1000 - 1;
 }
@@ -129,19 +128,9 @@ static void test_l2_codes_only(void **state) {
 }
 
 static int set_up(void **state) {
-    (void)state;
-    const char *tmp = getenv("TMPDIR");
-    (void)snprintf(folder, sizeof folder, "%s/tq_churn_XXXXXX", tmp == NULL ? "/tmp" : tmp);
     fill(vectors[0], (size_t)ROWS * DIM, 1);
     fill(queries[0], (size_t)QUERIES * DIM, 2);
-    return mkdtemp(folder) == NULL ? -1 : 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    char command[600];
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
+    return make_folder(state);
 }
 
 int main(void) {
@@ -150,5 +139,5 @@ int main(void) {
         cmocka_unit_test(test_ip),
         cmocka_unit_test(test_l2_codes_only),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, remove_folder);
 }

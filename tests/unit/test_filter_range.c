@@ -11,8 +11,7 @@
 
 #include "src/base/rng.h"
 #include "src/tq.h"
-
-static char folder[256];
+#include "tests/unit/scratch_folder.h"
 
 enum { DIM = 24, ROWS = 3000, IN_LOG = 40 };
 
@@ -26,20 +25,6 @@ static void make_data(bool scattered) {
         for (size_t j = 0; j < DIM; j++)
             vectors[i][j] = (float)((double)(tq_rng_at(5, i, j) >> 11) * 0x1p-53 - 0.5) + (j == i % 5 ? 0.7f : 0.0f);
     }
-}
-
-static int set_up(void **state) {
-    (void)state;
-    const char *tmp = getenv("TMPDIR");
-    (void)snprintf(folder, sizeof folder, "%s/tq_filter_XXXXXX", tmp == NULL ? "/tmp" : tmp);
-    return mkdtemp(folder) == NULL ? -1 : 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    char command[600];
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
 }
 
 static tq_index *fill(tq_store **store, const char *name, int number, enum tq_metric metric) {
@@ -209,5 +194,5 @@ int main(void) {
         cmocka_unit_test(test_range),
         cmocka_unit_test(test_dense_scores),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -14,28 +14,7 @@
 #include <cmocka.h>
 
 #include "src/tq.h"
-
-static char folder[256];
-
-static const char *path_of(const char *name) {
-    static char path[512];
-    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
-
-static int set_up(void **state) {
-    (void)state;
-    const char *tmp = getenv("TMPDIR");
-    (void)snprintf(folder, sizeof folder, "%s/tq_library_XXXXXX", tmp == NULL ? "/tmp" : tmp);
-    return mkdtemp(folder) == NULL ? -1 : 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    char command[600];
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
-}
+#include "tests/unit/scratch_folder.h"
 
 /* A vector whose nearest neighbour is itself: its number spread over the dimensions. */
 static void vector_of(int64_t id, uint32_t dim, float *vector) {
@@ -448,5 +427,5 @@ int main(void) {
         cmocka_unit_test(test_two_indexes),
         cmocka_unit_test(test_readers_beside_a_writer),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

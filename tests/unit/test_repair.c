@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "src/tq.h"
+#include "tests/unit/scratch_folder.h"
 
 #define DIM 512
 #define ROWS 1200 /* in a segment */
@@ -19,28 +20,6 @@
 #define ALL (ROWS + FRESH)
 
 enum { KIND_RESTS = 1, KIND_EXACT = 2 };
-
-static char folder[256];
-
-static const char *path_of(const char *name) {
-    static char path[512];
-    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
-
-static int set_up(void **state) {
-    (void)state;
-    const char *tmp = getenv("TMPDIR");
-    (void)snprintf(folder, sizeof folder, "%s/tq_repair_XXXXXX", tmp == NULL ? "/tmp" : tmp);
-    return mkdtemp(folder) == NULL ? -1 : 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    char command[600];
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
-}
 
 static void ok(enum tq_status status) {
     if (status == TQ_OK) return;
@@ -460,7 +439,7 @@ static void test_wrong_arguments(void **state) {
 }
 
 int main(void) {
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
         TEST(test_exact_rows),      TEST(test_codes_are_made_anew), TEST(test_codes_of_half_rows),
         TEST(test_codes_alone),     TEST(test_directory),           TEST(test_both),
