@@ -112,8 +112,8 @@ static sqlite3 *open_again(const struct trial *trial, sqlite3 *db) {
     return db;
 }
 
-/* In modes TRUNCATE and PERSIST SQLite commits by cutting its journal or overwriting its head, and syncs behind that: when
- * that sync fails, it says SQLITE_IOERR of a transaction that stands. */
+/* In modes TRUNCATE and PERSIST SQLite commits by cutting its journal or overwriting its head, and syncs behind that:
+ * when that sync fails, it says SQLITE_IOERR of a transaction that stands. */
 static bool may_have_happened(const struct trial *trial) {
     enum { TRUNCATE = 2, PERSIST = 3, JOURNALS = 4 };
     int journal = trial->course->mode % JOURNALS;
