@@ -3,8 +3,7 @@
 
 #include "src/base/alloc.h"
 #include "src/base/stop.h"
-#include "storage/conn_sql.h"
-#include "storage/table_parts.h"
+#include "storage/sweep.h"
 
 #define BATCH 64u /* values of at most 1 MiB deleted by one write */
 
@@ -107,16 +106,36 @@ static enum tq_status collect_orphans(struct tq_table *table) {
     return status;
 }
 
+/* A number that is damaged may be another index's, whose values would go. */
+static enum tq_status is_living(struct tq_table *table, uint32_t number, bool *living) {
+    struct tq_named_numbers numbers;
+    enum tq_status status = tq_numbers_named(table->conn, tq_env_uuid(table->env), &numbers);
+    *living = status == TQ_UNSUPPORTED; /* tables of another version: whose it is cannot be known */
+    if (*living) return TQ_OK;
+    TQ_TRY(status);
+    for (size_t i = 0; i < numbers.count; i++) {
+        if (numbers.list[i].number == number && numbers.list[i].living) *living = true;
+    }
+    tq_free(numbers.list);
+    return TQ_OK;
+}
+
+static enum tq_status list_dropped(struct tq_table *table, uint32_t number) {
+    struct keys keys = {0};
+    enum tq_status status = keys_above(table, number, 0, &keys);
+    if (status == TQ_OK) status = gc_add(table, tq_txn_version(table), &keys);
+    tq_free(keys.list);
+    return status;
+}
+
 /* Indexes that were dropped: their values become ours to delete, as if we had replaced them now. */
 static enum tq_status collect_dropped(struct tq_table *table) {
     uint32_t number = 0;
     TQ_TRY(tq_catalog_dropped_take(table->catalog, &number));
     while (number != 0) {
-        struct keys keys = {0};
-        enum tq_status status = keys_above(table, number, 0, &keys);
-        if (status == TQ_OK) status = gc_add(table, tq_txn_version(table), &keys);
-        tq_free(keys.list);
-        TQ_TRY(status);
+        bool living = false;
+        TQ_TRY(is_living(table, number, &living));
+        if (!living) TQ_TRY(list_dropped(table, number));
         TQ_TRY(tq_txn_state(table));
         TQ_TRY(tq_catalog_dropped_take(table->catalog, &number));
     }

@@ -22,11 +22,13 @@ static inline int remove_folder(void **state) {
     return system(command);
 }
 
-/* Until the next call. */
+/* Two at a time. */
 static inline const char *path_of(const char *name) {
-    static char path[512];
-    (void)snprintf(path, sizeof path, "%.255s/%.200s", folder, name);
-    return path;
+    static char paths[2][512];
+    static int turn;
+    turn = 1 - turn;
+    (void)snprintf(paths[turn], sizeof paths[turn], "%.255s/%.200s", folder, name);
+    return paths[turn];
 }
 
 #endif

@@ -125,6 +125,27 @@ static void test_list_of_replaced_values(void **state) {
     free(model);
 }
 
+/* What the list of dropped indexes says is not believed of one that lives. */
+static void test_dropped_number_that_lives(void **state) {
+    (void)state;
+    struct model *model = calloc(1, sizeof *model);
+    struct store store;
+    assert_non_null(model);
+    make_everything(&store, model);
+    OK(tq_conn_exec(store.conn, "CREATE TABLE tqlite_dropped(number INTEGER PRIMARY KEY)"));
+    OK(tq_conn_exec(store.conn, "INSERT INTO tqlite_dropped SELECT number FROM docs_state"));
+    for (int i = 0; i < 3; i++) {
+        begin(&store);
+        OK(tq_table_optimize(store.table));
+        commit(&store);
+    }
+    assert_int_equal(count_of(&store, "SELECT count(*) FROM tqlite_dropped"), 0);
+    store_reopen(&store);
+    check_view(store.table, model);
+    store_remove(&store);
+    free(model);
+}
+
 /* The other tests that damage the catalog depend on it. */
 static void test_reseal(void **state) {
     (void)state;
@@ -148,6 +169,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_number),
         cmocka_unit_test(test_list_of_replaced_values),
+        cmocka_unit_test(test_dropped_number_that_lives),
         cmocka_unit_test(test_reseal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
