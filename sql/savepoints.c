@@ -145,6 +145,7 @@ int tq_vtab_release(sqlite3_vtab *vtab, int savepoint) {
  * read again when it is needed, under the name that the table then has. */
 int tq_vtab_rollback_to(sqlite3_vtab *vtab, int savepoint) {
     struct tq_sql_table *table = table_of(vtab);
+    tq_sql_parts_hold(table); /* a statement of ours that gets no memory makes SQLite roll back everything */
     enum tq_status status = tq_cursors_detach(table);
     for (size_t number = 0; number < table->part_capacity; number++) {
         struct tq_sql_part *part = table->parts[number];
@@ -158,6 +159,7 @@ int tq_vtab_rollback_to(sqlite3_vtab *vtab, int savepoint) {
         forget(part, savepoint + 1);
         if (status == TQ_OK) status = undone;
     }
+    tq_sql_parts_let_go(table);
     table->changes++;
     return status == TQ_OK ? SQLITE_OK : tq_vtab_fail(vtab, status);
 }

@@ -1,6 +1,7 @@
 /* malloc() and the like, for the whole program: counted, and refused when a fault says so. */
 #include <errno.h>
 #include <execinfo.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,6 +121,7 @@ int posix_memalign(void **memory, size_t align, size_t size) {
 void free(void *memory) {
     int error = errno;
     given(memory);
+    if (memory != NULL) memset(memory, 0xdd, malloc_usable_size(memory)); /* who still uses it is to notice */
     __libc_free(memory);
     errno = error;
 }
