@@ -45,7 +45,7 @@ def compare(name, kind, found):
 def test(build, name):
     with tempfile.TemporaryDirectory(prefix="tq_golden_") as folder:
         with tarfile.open(os.path.join(HERE, name + ".tar.xz")) as archive:
-            archive.extractall(folder, filter="data")
+            archive.extractall(folder)  # our own file; Debian 12's Python has no filters yet
         database = os.path.join(folder, "golden.db")
         wrong = check(build, database)
         wrong += compare(name, "asked", script(build, database, "ask.sql"))
