@@ -4,6 +4,7 @@
 
 #include "src/base/alloc.h"
 #include "storage/pair_parts.h"
+#include "storage/sweep.h"
 
 struct tq_pair_failure tq_pair_failed(enum tq_status status) {
     struct tq_pair_failure failure = {.status = status};
@@ -36,6 +37,7 @@ static void names_free(struct names *names) {
 }
 
 static enum tq_status names_add(struct names *names, const char *name) {
+    if (name == NULL) return TQ_NOMEM;
     if (names->count == names->capacity) {
         size_t capacity = 2 * names->capacity + 8, size = sizeof *names->list;
         char **grown = tq_realloc(names->list, names->capacity * size, capacity * size);
@@ -51,30 +53,21 @@ static enum tq_status names_add(struct names *names, const char *name) {
     return TQ_OK;
 }
 
+struct listing {
+    const sqlite3_api_routines *api;
+    struct names *names;
+};
+
+static enum tq_status take_name(void *context, sqlite3_stmt *stmt) {
+    const struct listing *listing = context;
+    const sqlite3_api_routines *sqlite3_api = listing->api;
+    return names_add(listing->names, (const char *)sqlite3_column_text(stmt, 0));
+}
+
 /* By their shadow tables: a module need not be loaded for them. */
 static enum tq_status names_read(struct tq_conn *conn, struct names *names) {
-    const sqlite3_api_routines *sqlite3_api = conn->api;
-    sqlite3_stmt *stmt = NULL;
-    enum tq_status status = TQ_OK;
-    char *sql = sqlite3_mprintf(
-        "SELECT substr(s.name, 1, length(s.name) - 6) AS n FROM \"%w\".sqlite_master AS s WHERE s.type = 'table'"
-        " AND substr(s.name, -6) = '_state' AND 4 = (SELECT count(*) FROM \"%w\".sqlite_master AS o WHERE"
-        " o.type = 'table' AND o.name IN (substr(s.name, 1, length(s.name) - 6) || '_rows',"
-        " substr(s.name, 1, length(s.name) - 6) || '_log', substr(s.name, 1, length(s.name) - 6) || '_seg',"
-        " substr(s.name, 1, length(s.name) - 6) || '_gc')) ORDER BY n",
-        conn->schema, conn->schema);
-    int rc = sql == NULL ? SQLITE_NOMEM : sqlite3_prepare_v2(conn->db, sql, -1, &stmt, NULL);
-    sqlite3_free(sql);
-    while (rc == SQLITE_OK && status == TQ_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        const char *name = (const char *)sqlite3_column_text(stmt, 0);
-        status = name == NULL ? TQ_NOMEM : names_add(names, name);
-        rc = SQLITE_OK;
-    }
-    if (status == TQ_OK && rc != SQLITE_OK && rc != SQLITE_DONE) {
-        status = tq_conn_fail(conn, rc, "listing the tables of", conn->schema);
-    }
-    (void)sqlite3_finalize(stmt);
-    return status;
+    struct listing listing = {conn->api, names};
+    return tq_catalog_names(conn, take_name, &listing);
 }
 
 enum tq_status tq_pair_count(struct tq_conn *conn, size_t *count) {

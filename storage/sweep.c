@@ -46,18 +46,22 @@ static enum tq_status each_index(void *context, sqlite3_stmt *stmt) {
         each->take, each->context);
 }
 
-enum tq_status tq_catalogs_each(struct tq_conn *conn, const char *columns, const char *suffix, tq_row_take *take,
-                                void *context) {
+enum tq_status tq_catalog_names(struct tq_conn *conn, tq_row_take *take, void *context) {
     const sqlite3_api_routines *sqlite3_api = conn->api;
-    struct each each = {conn, columns, suffix, take, context};
     return each_row(conn,
                     sqlite3_mprintf("WITH names(name) AS (SELECT name FROM \"%w\".sqlite_master WHERE type = 'table'),"
                                     " stems(stem) AS (SELECT substr(name, 1, length(name) - 6) FROM names"
                                     " WHERE substr(name, -6) = '_state')"
                                     " SELECT stem FROM stems WHERE stem || '_seg' IN names AND stem || '_gc' IN names"
-                                    " AND stem || '_log' IN names AND stem || '_rows' IN names",
+                                    " AND stem || '_log' IN names AND stem || '_rows' IN names ORDER BY stem",
                                     conn->schema),
-                    each_index, &each);
+                    take, context);
+}
+
+enum tq_status tq_catalogs_each(struct tq_conn *conn, const char *columns, const char *suffix, tq_row_take *take,
+                                void *context) {
+    struct each each = {conn, columns, suffix, take, context};
+    return tq_catalog_names(conn, each_index, &each);
 }
 
 /* ---- What is named ---- */

@@ -20,8 +20,10 @@ struct tq_named_numbers {
 /* What the tables of the connection's schema name. TQ_UNSUPPORTED: one of them has another shape. */
 enum tq_status tq_numbers_named(struct tq_conn *conn, const uint8_t uuid[16], struct tq_named_numbers *numbers);
 
-/* Every row of one of the tables, "_state" for instance, of all indexes of the schema. */
 typedef enum tq_status tq_row_take(void *context, sqlite3_stmt *stmt);
+/* The names of all indexes of the schema, ascending, one a row. */
+enum tq_status tq_catalog_names(struct tq_conn *conn, tq_row_take *take, void *context);
+/* Every row of one of the tables, "_state" for instance, of all of them. */
 enum tq_status tq_catalogs_each(struct tq_conn *conn, const char *columns, const char *suffix, tq_row_take *take,
                                 void *context);
 

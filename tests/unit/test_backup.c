@@ -23,7 +23,6 @@
 
 enum { DIM = 256, ROWS = 3000 };
 
-/* Two at a time. */
 static bool exists(const char *name) { return access(path_of(name), F_OK) == 0; }
 
 static void ok(enum tq_status status) {

@@ -1,5 +1,5 @@
 /* The environment: made whole or not at all, one per process, and never trusted further than it was checked. */
-#include "tests/unit/segment_fixture.h"
+#include "tests/unit/env_fixture.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,20 +12,6 @@
 
 #include "storage/env.h"
 #include "storage/platform.h"
-
-static struct folder folder;
-
-static int setup(void **state) {
-    (void)state;
-    folder_make(&folder);
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    remove_tree(folder.path);
-    return 0;
-}
 
 static struct tq_env *create(void) {
     struct tq_env *env = NULL;

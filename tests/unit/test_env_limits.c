@@ -1,6 +1,6 @@
 /* What other processes and a failing disk can do to an environment: readers that idle or were killed, all slots taken,
  * a last page that could not be written, a second copy of the library, two containers. */
-#include "tests/unit/segment_fixture.h"
+#include "tests/unit/env_fixture.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -14,20 +14,6 @@
 #include "storage/env.h"
 
 enum { SLOTS = 1022, LIVE = 64, AT_ONCE = 4, ROUNDS = 100 };
-
-static struct folder folder;
-
-static int setup(void **state) {
-    (void)state;
-    folder_make(&folder);
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    remove_tree(folder.path);
-    return 0;
-}
 
 /* ---- A disk that fails ---- */
 

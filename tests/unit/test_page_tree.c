@@ -1,5 +1,5 @@
 /* LMDB's own pages: whatever LMDB writes passes, and whatever is changed in them is found before LMDB sees it. */
-#include "tests/unit/segment_fixture.h"
+#include "tests/unit/env_fixture.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,20 +11,6 @@
 #include "storage/env.h"
 #include "storage/page_format.h"
 #include "storage/page_tree.h"
-
-static struct folder folder;
-
-static int setup(void **state) {
-    (void)state;
-    folder_make(&folder);
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    remove_tree(folder.path);
-    return 0;
-}
 
 static struct tq_env *open_store(void) {
     struct tq_env *env = NULL;
