@@ -1,7 +1,12 @@
-# cmake --install: tq.h, libtq.so, tq.so, tq.pc, find_package(tq). Examples, tests and bench stay here.
-install(TARGETS tq EXPORT tqTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(FILES src/tq.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+# cmake --install: headers, libtq.so, libtq_io.so, tq.so, tq.pc, tq_io.pc, find_package(tq), tqshell's
+# man page and completion. Examples, tests and bench stay here.
+set_property(TARGET tq_files PROPERTY INSTALL_RPATH "$ORIGIN")  # libtq.so lies beside it
+install(TARGETS tq tq_files EXPORT tqTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(FILES src/tq.h src/tq_io.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(FILES ${PROJECT_BINARY_DIR}/tq.so DESTINATION ${CMAKE_INSTALL_LIBDIR})  # the link itself
+
+install(FILES docs/tqshell.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES shell/tqshell.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME tqshell)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/tq)
 install(EXPORT tqTargets NAMESPACE tq:: DESTINATION ${package_dir})
@@ -13,5 +18,7 @@ install(FILES ${PROJECT_BINARY_DIR}/tqConfig.cmake ${PROJECT_BINARY_DIR}/tqConfi
 
 # Relative to the file itself, so that an installed tree can be moved.
 file(RELATIVE_PATH TQ_PC_PREFIX ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
-configure_file(cmake/tq.pc.in ${PROJECT_BINARY_DIR}/tq.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/tq.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+foreach(name IN ITEMS tq tq_io)
+  configure_file(cmake/${name}.pc.in ${PROJECT_BINARY_DIR}/${name}.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endforeach()

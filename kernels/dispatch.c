@@ -38,34 +38,39 @@ static const struct row rows[] = {
      &tq_tile_scalar, &tq_refine_scalar, &tq_dot_scalar},
 };
 
+/* Every operation, behind the family that has it. */
+#define OPERATIONS(each)                                                                                               \
+    each(rotate, rotate) each(rotate, hadamard) each(quantize, quantize) each(quantize, sketch)                        \
+        each(quantize, sketch_dot) each(pack, pack) each(pack, transpose) each(scan, scan) each(scan, select)          \
+            each(gate, gate) each(tile, unpack) each(tile, multiply) each(tile, reach) each(refine, sign_dots)         \
+                each(refine, refine) each(refine, score) each(dot, dot_f32) each(dot, dot_f16) each(quantize, to_f16)
+
 /* Overwrite what this family does better than the weaker rows applied before. */
 #define TAKE(family, op)                                                                                               \
-    do {                                                                                                               \
-        if (row->family != NULL && row->family->op != NULL) kernels->op = row->family->op;                             \
-    } while (0)
+    if (row->family != NULL && row->family->op != NULL) kernels->op = row->family->op;
 
 static void take_row(const struct row *row, struct tq_kernels *kernels) {
     kernels->name = row->name;
     kernels->isa |= row->isa;
-    TAKE(rotate, rotate);
-    TAKE(rotate, hadamard);
-    TAKE(quantize, quantize);
-    TAKE(quantize, sketch);
-    TAKE(quantize, sketch_dot);
-    TAKE(pack, pack);
-    TAKE(pack, transpose);
-    TAKE(scan, scan);
-    TAKE(scan, select);
-    TAKE(gate, gate);
-    TAKE(tile, unpack);
-    TAKE(tile, multiply);
-    TAKE(tile, reach);
-    TAKE(refine, sign_dots);
-    TAKE(refine, refine);
-    TAKE(refine, score);
-    TAKE(dot, dot_f32);
-    TAKE(dot, dot_f16);
-    TAKE(quantize, to_f16);
+    OPERATIONS(TAKE)
+}
+
+#define HAS(family, op) row->family != NULL && row->family->op != NULL,
+
+static bool row_has(const struct row *row, size_t operation) {
+    const bool has[] = {OPERATIONS(HAS)};
+    return has[operation];
+}
+
+#define NAME(family, op) #op,
+
+const char *tq_kernels_operation(unsigned isa_mask, size_t i, const char **row_name) {
+    static const char *const names[] = {OPERATIONS(NAME)};
+    if (i >= TQ_COUNT(names)) return NULL;
+    const struct row *row = rows;
+    while ((row->isa & ~isa_mask) != 0 || !row_has(row, i)) row++; /* the last one has everything */
+    *row_name = row->name;
+    return names[i];
 }
 
 void tq_kernels_select(unsigned isa_mask, struct tq_kernels *kernels) {
@@ -101,5 +106,11 @@ bool tq_isa_from_name(const char *name, unsigned *isa_mask) {
         *isa_mask = sets[i].isa_mask;
         return true;
     }
+    return false;
+}
+
+bool tq_isa_is_built(const char *name) {
+    for (size_t i = 0; i < TQ_COUNT(rows); i++)
+        if (strcmp(rows[i].name, name) == 0) return true;
     return false;
 }

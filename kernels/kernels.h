@@ -155,10 +155,16 @@ unsigned tq_cpu_isa(void);
 /* For every operation the best implementation within the mask; the scalar row is complete. Pure. */
 void tq_kernels_select(unsigned isa_mask, struct tq_kernels *kernels);
 
+/* The name of operation i, NULL beyond the last; *row_name: of the row that serves it within the mask. */
+const char *tq_kernels_operation(unsigned isa_mask, size_t i, const char **row_name);
+
 /* The names of instruction sets, weaker ones first; NULL beyond the last. */
 const char *tq_isa_name(size_t i);
 
 /* The mask for a name: the set and those it includes; false if unknown. */
 bool tq_isa_from_name(const char *name, unsigned *isa_mask);
+
+/* Whether this program has rows for the set: not for those of another kind of processor. */
+bool tq_isa_is_built(const char *name);
 
 #endif

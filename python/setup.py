@@ -25,15 +25,27 @@ def version():
         return re.search(r'^#define TQ_VERSION "([^"]+)"', file.read(), re.M).group(1)
 
 
+def file_libraries():
+    """What tqshell reads files with, such that the wheel needs no library that few machines have: CSV from the archive
+    of libcsv, where there is one; no .npz and no HDF5, which NumPy and h5py read as well."""
+    compiler = os.environ.get("CC", "cc").split()
+    archive = subprocess.run(compiler + ["-print-file-name=libcsv.a"], check=True, capture_output=True,
+                             text=True).stdout.strip()
+    csv = "-DCSV_LIBRARY=" + archive if os.path.isabs(archive) else "-DTQ_CSV=OFF"
+    return [csv, "-DTQ_ZIP=OFF", "-DTQ_HDF5=OFF"]
+
+
 def build_native(prefix):
     """Everything that `cmake --install` installs, below prefix."""
     build = os.environ.get("TQ_BUILD") or os.path.join(HERE, "build", "native")
     configure = ["cmake", "-S", ROOT, "-B", build, "-DTQ_TESTS=OFF", "-DTQ_BENCH=OFF", "-DCMAKE_INSTALL_LIBDIR=lib",
                  "-DCMAKE_C_FLAGS=-ffile-prefix-map=%s/=" % ROOT]  # no paths of this machine in assertions
+    configure += file_libraries()
     if shutil.which("ninja") and not os.path.exists(os.path.join(build, "CMakeCache.txt")):
         configure += ["-G", "Ninja"]
     subprocess.run(configure, check=True)
-    subprocess.run(["cmake", "--build", build, "-j", str(os.cpu_count() or 1), "--target", "tq", "tqshell"], check=True)
+    subprocess.run(["cmake", "--build", build, "-j", str(os.cpu_count() or 1), "--target", "tq", "tq_files",
+                    "tqshell"], check=True)
     shutil.rmtree(prefix, ignore_errors=True)
     subprocess.run(["cmake", "--install", build, "--prefix", prefix, "--strip"], check=True)
 

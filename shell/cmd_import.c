@@ -1,201 +1,323 @@
-/* .import: a NumPy file into a tq table, all of it or nothing. */
-#include <errno.h>
-#include <stdlib.h>
+/* .import: a file of any format that libtq_io reads into a table, all of it or nothing, or in batches. */
+#include <stdio.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
+#include "shell/arguments.h"
 #include "shell/commands.h"
+#include "shell/import.h"
 #include "shell/interrupt.h"
-#include "src/base/alloc.h"
 #include "src/base/base.h"
-#include "src/io/npy.h"
 
-struct import {
-    struct shell_session *session;
-    const char *path, *table;
-    int64_t first_id;
-    struct tq_npy npy;
-    char *column;
-    float *vector; /* f32[npy.dim] */
-    sqlite3_stmt *insert;
-    double start, shown; /* seconds */
-};
+const char shell_import_details[] =
+    "  --format F        npy, csv, ...; else the file's name and first bytes tell\n"
+    "  --part P          which array of a .npz, dataset of HDF5, table of a database\n"
+    "  --columns A,B     only these\n"
+    "  --vector C        the column of vectors; \"\": there is none; FIRST..LAST: one column for each dimension\n"
+    "  --key C           the column whose values name the rows; \"\": there is none\n"
+    "  --header, --no-header, --separator C, --csv\n"
+    "                    of CSV; --csv is --format csv\n"
+    "  --first-id N      rowids are N, N+1, ... from 0, where the file has no whole numbers for keys\n"
+    "  --skip N          pass over the first N rows\n"
+    "  --limit N         no more than N rows\n"
+    "  --skip-bad        count bad rows, tell of the first ones, and pass over them\n"
+    "  --batch N         commit every N rows; else all or nothing\n"
+    "  --metric M, --bits B, --rows R, --aux A,B\n"
+    "                    of the tq table that is made: its options, and columns stored apart\n"
+    "  --no-queries      leave out the queries of an ann-benchmarks file\n"
+    "  --schema S        the table is in this database\n"
+    "  -v                print the statements\n";
 
-static double seconds_now(void) {
-    struct timespec time;
-    (void)clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+/* ---- Options ---- */
+
+static enum tq_status read_numbers(struct import_options *options) {
+    options->limit = INT64_MAX;
+    if (options->first_id_text != NULL)
+        TQ_TRY(shell_read_integer("--first-id", options->first_id_text, INT64_MIN, INT64_MAX, &options->first_id));
+    if (options->skip_text != NULL)
+        TQ_TRY(shell_read_integer("--skip", options->skip_text, 0, INT64_MAX, &options->skip));
+    if (options->limit_text != NULL)
+        TQ_TRY(shell_read_integer("--limit", options->limit_text, 0, INT64_MAX, &options->limit));
+    if (options->batch_text != NULL)
+        TQ_TRY(shell_read_integer("--batch", options->batch_text, 1, INT64_MAX, &options->batch));
+    return TQ_OK;
 }
 
-/* ---- Arguments ---- */
-
-static enum tq_status read_first_id(struct import *import, int count, char **words) {
-    char *end = NULL;
-    if (count == 3) return TQ_OK;
-    if (count != 5 || strcmp(words[3], "--first-id") != 0) {
-        return tq_fail(TQ_MISUSE, "usage: .import FILE.npy TABLE [--first-id N]");
-    }
-    errno = 0;
-    import->first_id = strtoll(words[4], &end, 10);
-    if (errno != 0 || end == words[4] || *end != '\0') {
-        return tq_fail(TQ_MISUSE, "--first-id is \"%.40s\"; it must be a whole number", words[4]);
+static enum tq_status check_options(const struct import_options *options) {
+    if (options->header && options->no_header) return tq_fail(TQ_MISUSE, "--header and --no-header exclude each other");
+    if (options->csv && options->format != NULL) return tq_fail(TQ_MISUSE, "--csv and --format exclude each other");
+    if (options->separator != NULL && (strlen(options->separator) != 1 && strcmp(options->separator, "\\t") != 0)) {
+        return tq_fail(TQ_MISUSE, "--separator is \"%.40s\"; it must be one character, or \\t", options->separator);
     }
     return TQ_OK;
 }
 
-/* ---- The table ---- */
-
-static enum tq_status run_format(struct import *import, const char *format, const char *table, const char *more) {
-    char *sql = sqlite3_mprintf(format, table, more);
-    if (sql == NULL) return tq_fail(TQ_NOMEM, "out of memory");
-    int rc = sqlite3_exec(import->session->db, sql, NULL, NULL, NULL);
-    sqlite3_free(sql);
-    return rc == SQLITE_OK ? TQ_OK : shell_session_fail(import->session, rc);
+static enum tq_status read_options(struct import_options *o, int *count, char **words) {
+    const struct shell_option list[] = {{"--format", &o->format, NULL},
+                                        {"--part", &o->part, NULL},
+                                        {"--columns", &o->columns, NULL},
+                                        {"--vector", &o->vector, NULL},
+                                        {"--key", &o->key, NULL},
+                                        {"--header", NULL, &o->header},
+                                        {"--no-header", NULL, &o->no_header},
+                                        {"--separator", &o->separator, NULL},
+                                        {"--first-id", &o->first_id_text, NULL},
+                                        {"--skip-bad", NULL, &o->skip_bad},
+                                        {"--batch", &o->batch_text, NULL},
+                                        {"--skip", &o->skip_text, NULL},
+                                        {"--limit", &o->limit_text, NULL},
+                                        {"--aux", &o->auxiliary, NULL},
+                                        {"--metric", &o->metric, NULL},
+                                        {"--bits", &o->bits, NULL},
+                                        {"--rows", &o->kept, NULL},
+                                        {"--no-queries", NULL, &o->no_queries},
+                                        {"--csv", NULL, &o->csv},
+                                        {"--schema", &o->schema, NULL},
+                                        {"-v", NULL, &o->verbose}};
+    TQ_TRY(shell_options_read(list, TQ_COUNT(list), count, words));
+    if (*count != 3) return shell_command_usage(".import");
+    TQ_TRY(read_numbers(o));
+    return check_options(o);
 }
 
-static enum tq_status make_table(struct import *import) {
-    char *there = NULL, dim[16];
-    TQ_TRY(shell_session_value(import->session,
-                               "SELECT 1 FROM (SELECT name FROM sqlite_master UNION ALL SELECT name FROM"
-                               " sqlite_temp_master) WHERE lower(name) = lower(?1)",
-                               import->table, &there));
-    if (there != NULL) {
-        sqlite3_free(there);
-        return TQ_OK;
-    }
-    (void)sqlite3_snprintf(sizeof dim, dim, "%u", import->npy.dim);
-    return run_format(import, "CREATE VIRTUAL TABLE \"%w\" USING tq(embedding FLOAT[%s])", import->table, dim);
+/* ---- Reader and table ---- */
+
+static struct tq_reader_options reader_options(const struct import *import) {
+    const struct import_options *o = &import->options;
+    struct tq_reader_options options = tq_reader_defaults();
+    options.format = o->csv ? "csv" : o->format;
+    options.part = o->part;
+    options.columns = o->columns;
+    options.vector = o->vector;
+    options.key = o->key;
+    if (o->header || (o->csv && import->table.kind == SHELL_TABLE_MISSING)) options.header = 1;
+    if (o->no_header) options.header = 0;
+    if (o->separator != NULL) options.separator = o->separator[0] == '\\' ? '\t' : o->separator[0];
+    return options;
 }
 
-static enum tq_status look_at_table(struct import *import) {
-    char *dim = NULL;
-    /* Of the first vector column, where there are several. */
-    TQ_TRY(shell_session_value(import->session,
-                               "SELECT coalesce(json_extract(i, '$.column'), json_extract(i, '$.indexes[0].column'))"
-                               " FROM (SELECT tq_info(?1) AS i)",
-                               import->table, &import->column));
-    TQ_TRY(shell_session_value(import->session,
-                               "SELECT coalesce(json_extract(i, '$.dim'), json_extract(i, '$.indexes[0].dim'))"
-                               " FROM (SELECT tq_info(?1) AS i)",
-                               import->table, &dim));
-    long table_dim = dim == NULL ? 0 : strtol(dim, NULL, 10);
-    sqlite3_free(dim);
-    if (table_dim == (long)import->npy.dim && import->column != NULL) return TQ_OK;
-    return tq_fail(TQ_MISUSE, "%s has %ld dimensions, %s has %u", import->table, table_dim, import->path,
-                   import->npy.dim);
+/* People who know sqlite3 expect that a CSV file has one cell for each column of an ordinary table, in its order, and
+ * no header. */
+static enum tq_status open_reader(struct import *import) {
+    struct tq_reader_options options = reader_options(import);
+    TQ_TRY(shell_session_refuse_own(import->session, import->path));
+    TQ_TRY(tq_reader_open(import->path, &options, &import->reader));
+    import->info = tq_reader_get_info(import->reader);
+    import->by_place = import->table.kind == SHELL_TABLE_OTHER && strcmp(import->info->format, "csv") == 0 &&
+                       !import->options.header && import->options.columns == NULL;
+    if (!import->by_place) return TQ_OK;
+    tq_reader_close(import->reader);
+    import->reader = NULL;
+    options.header = 0;
+    options.texts = true; /* the table's columns decide what becomes a number */
+    if (options.vector == NULL) options.vector = "";
+    if (options.key == NULL) options.key = "";
+    TQ_TRY(tq_reader_open(import->path, &options, &import->reader));
+    import->info = tq_reader_get_info(import->reader);
+    return TQ_OK;
 }
 
-static enum tq_status prepare_insert(struct import *import) {
-    char *sql = sqlite3_mprintf("INSERT INTO \"%w\"(rowid, \"%w\") VALUES(?1, ?2)", import->table, import->column);
-    if (sql == NULL) return tq_fail(TQ_NOMEM, "out of memory");
-    int rc = sqlite3_prepare_v2(import->session->db, sql, -1, &import->insert, NULL);
-    sqlite3_free(sql);
-    if (rc == SQLITE_OK) {
-        rc = sqlite3_bind_blob(import->insert, 2, import->vector, (int)(import->npy.dim * sizeof(float)),
-                               SQLITE_STATIC);
-    }
-    return rc == SQLITE_OK ? TQ_OK : shell_session_fail(import->session, rc);
-}
-
-/* ---- Rows ---- */
-
-static void show_progress(struct import *import, uint64_t done) {
-    double now = seconds_now(), elapsed = now - import->start;
-    if (now - import->shown < 0.2 || elapsed < 0.4) return;
-    import->shown = now;
-    double rate = (double)done / elapsed;
-    (void)fprintf(stderr, "\r%s: %llu of %llu, %.0f/s, %.0f s left \033[K", import->table, (unsigned long long)done,
-                  (unsigned long long)import->npy.rows, rate, (double)(import->npy.rows - done) / rate);
-}
-
-static enum tq_status taken(struct import *import, uint64_t row) {
-    char *text = sqlite3_mprintf("SELECT max(rowid) FROM \"%w\"", import->table), *most = NULL;
-    if (text != NULL) (void)shell_session_value(import->session, text, NULL, &most);
-    enum tq_status status = tq_fail(TQ_EXISTS, "%s: rowid %lld exists already; the largest is %s: use --first-id",
-                                    import->table, (long long)(import->first_id + (int64_t)row),
-                                    most == NULL ? "?" : most);
-    sqlite3_free(text);
-    sqlite3_free(most);
+static enum tq_status find_table(struct import *import, const char *word) {
+    if (import->options.schema == NULL) return shell_table_find(import->session, word, &import->table);
+    char *full = sqlite3_mprintf("%s.%s", import->options.schema, word);
+    if (full == NULL) return tq_fail(TQ_NOMEM, "out of memory");
+    enum tq_status status = shell_table_find(import->session, full, &import->table);
+    sqlite3_free(full);
     return status;
 }
 
-static enum tq_status put_row(struct import *import, uint64_t row) {
-    tq_npy_row(&import->npy, row, import->vector);
-    int rc = sqlite3_bind_int64(import->insert, 1, import->first_id + (int64_t)row);
-    if (rc == SQLITE_OK) (void)sqlite3_step(import->insert);
-    rc = sqlite3_reset(import->insert);
-    if (rc == SQLITE_OK) return TQ_OK;
-    if ((rc & 0xff) == SQLITE_CONSTRAINT) return taken(import, row);
-    if (rc == SQLITE_INTERRUPT) return shell_session_fail(import->session, rc);
-    return tq_fail(TQ_MISUSE, "%s, row %llu: %s", import->path, (unsigned long long)row,
-                   sqlite3_errmsg(import->session->db));
+static enum tq_status check_made(const struct import *import) {
+    const struct import_options *o = &import->options;
+    const char *given = o->metric != NULL      ? "--metric"
+                        : o->bits != NULL      ? "--bits"
+                        : o->kept != NULL      ? "--rows"
+                        : o->auxiliary != NULL ? "--aux"
+                                               : NULL;
+    if (given == NULL) return TQ_OK;
+    return tq_fail(TQ_MISUSE, "%s is for a table that is made; %s is there already", given, import->table.name);
 }
 
-static enum tq_status put_rows(struct import *import) {
-    enum tq_status status = TQ_OK;
-    bool terminal = isatty(STDERR_FILENO) != 0;
-    for (uint64_t row = 0; row < import->npy.rows && status == TQ_OK; row++) {
-        if (row % 256 == 0 && terminal) show_progress(import, row);
-        if (shell_interrupt_seen())
-            status = shell_session_fail(import->session, SQLITE_INTERRUPT);
-        else
-            status = put_row(import, row);
+static enum tq_status prepare(struct import *import, const char *word) {
+    TQ_TRY(find_table(import, word));
+    TQ_TRY(open_reader(import));
+    if (import->options.batch > 0 && sqlite3_get_autocommit(import->session->db) == 0) {
+        return tq_fail(TQ_MISUSE, "--batch commits, but a transaction is open");
     }
-    if (import->shown > 0) (void)fputs("\r\033[K", stderr);
-    return status;
+    size_t bytes = (import->info->column_count + 1) * sizeof *import->names;
+    import->names = sqlite3_malloc64(bytes);
+    if (import->names == NULL) return tq_fail(TQ_NOMEM, "out of memory");
+    memset(import->names, 0, bytes);
+    if (import->table.kind == SHELL_TABLE_MISSING) return TQ_OK;
+    TQ_TRY(check_made(import));
+    return shell_import_match(import);
 }
 
-static enum tq_status import_rows(struct import *import) {
-    uint64_t room = (uint64_t)INT64_MAX - (uint64_t)(import->first_id < 0 ? 0 : import->first_id);
-    if (import->npy.rows > 0 && import->npy.rows - 1 > room) {
-        return tq_fail(TQ_MISUSE, "rowids from %lld on do not suffice for %llu rows", (long long)import->first_id,
-                       (unsigned long long)import->npy.rows);
-    }
-    TQ_TRY(make_table(import));
-    TQ_TRY(look_at_table(import));
-    import->vector = tq_alloc_array(import->npy.dim, sizeof *import->vector);
-    if (import->vector == NULL) return TQ_NOMEM;
-    TQ_TRY(prepare_insert(import));
-    return put_rows(import);
+/* ---- The transaction ---- */
+
+static enum tq_status put_all(struct import *import) {
+    bool part = import->options.part != NULL || import->options.limit != INT64_MAX;
+    if (import->table.kind == SHELL_TABLE_MISSING) TQ_TRY(shell_import_make(import));
+    TQ_TRY(shell_import_rows(import));
+    if (import->info->queries == NULL || import->options.no_queries || part) return TQ_OK;
+    return shell_import_queries(import);
 }
 
-/* Inside the user's own transaction a savepoint, of which he may still undo what was released. */
-static enum tq_status import_whole(struct import *import) {
+static void undo(struct import *import) {
     sqlite3 *db = import->session->db;
-    bool own = sqlite3_get_autocommit(db) != 0;
-    int rc = sqlite3_exec(db, own ? "BEGIN IMMEDIATE" : "SAVEPOINT tqshell_import", NULL, NULL, NULL);
-    if (rc != SQLITE_OK) return shell_session_fail(import->session, rc);
-    enum tq_status status = import_rows(import);
+    if (sqlite3_get_autocommit(db)) return; /* SQLite has rolled back already */
+    (void)sqlite3_exec(db, import->own ? "ROLLBACK" : "ROLLBACK TO tqshell_import; RELEASE tqshell_import", NULL, NULL,
+                       NULL);
+}
+
+static enum tq_status put_whole(struct import *import) {
+    import->own = sqlite3_get_autocommit(import->session->db) != 0;
+    TQ_TRY(shell_import_begin(import));
+    enum tq_status status = put_all(import);
     (void)sqlite3_finalize(import->insert);
-    if (status == TQ_OK) {
-        rc = sqlite3_exec(db, own ? "COMMIT" : "RELEASE tqshell_import", NULL, NULL, NULL);
-        if (rc == SQLITE_OK) return TQ_OK;
-        status = shell_session_fail(import->session, rc);
-    }
-    if (!sqlite3_get_autocommit(db)) {
-        (void)sqlite3_exec(db, own ? "ROLLBACK" : "ROLLBACK TO tqshell_import; RELEASE tqshell_import", NULL, NULL,
-                           NULL);
-    }
+    if (status == TQ_OK) status = shell_import_commit(import);
+    if (status != TQ_OK) undo(import);
     return status;
+}
+
+/* ---- What is said about it ---- */
+
+/* As it may be typed again. */
+static void append_word(sqlite3_str *out, const char *word) {
+    bool plain = *word != '\0' && strpbrk(word, " \t;'\"\\") == NULL;
+    const char *quote = plain ? "" : strchr(word, '\'') == NULL ? "'" : "\"";
+    sqlite3_str_appendf(out, "%s%s%s%s", sqlite3_str_length(out) > 0 ? " " : "", quote, word, quote);
+}
+
+/* Without what the next command has otherwise, or what is for a table that is made. */
+static char *lasting_words(int count, char **words) {
+    static const char *const others[] = {"skip", "limit", "metric", "bits", "rows", "aux"};
+    sqlite3_str *out = sqlite3_str_new(NULL);
+    for (int i = 0; i < count; i++) {
+        bool dropped = false;
+        for (size_t o = 0; o < TQ_COUNT(others) && words[i][0] == '-'; o++)
+            dropped = dropped || strcmp(words[i] + strspn(words[i], "-"), others[o]) == 0;
+        if (dropped)
+            i++;
+        else
+            append_word(out, words[i]);
+    }
+    return sqlite3_str_finish(out);
+}
+
+static const char *grouped(uint64_t number, char text[32]) {
+    return sqlite3_snprintf(32, text, "%,llu", (unsigned long long)number);
+}
+
+/* An ordinary table that was made has its columns by their names, and must have the others so, too: by places, the line
+ * of names would be a row. */
+static void append_columns(const struct import *import, sqlite3_str *out) {
+    bool by_name = import->made && import->info->vector == import->info->column_count;
+    if (!by_name || import->options.columns != NULL || strcmp(import->info->format, "csv") != 0) return;
+    if (import->options.csv && !import->options.no_header) {
+        sqlite3_str_appendall(out, " --header");
+        return;
+    }
+    sqlite3_str *list = sqlite3_str_new(NULL);
+    for (size_t i = 0; i < import->info->column_count; i++)
+        sqlite3_str_appendf(list, "%s%s", i > 0 ? "," : "", import->info->columns[i].name);
+    char *names = sqlite3_str_finish(list);
+    sqlite3_str_appendall(out, " --columns");
+    append_word(out, names == NULL ? "" : names);
+    sqlite3_free(names);
+}
+
+static void tell_rest(const struct import *import) {
+    char rows[32];
+    if (import->options.batch == 0 || import->kept_rows == 0) return;
+    sqlite3_str *out = sqlite3_str_new(NULL);
+    sqlite3_str_appendf(out, "%s: %s rows are in. To go on: %s --skip %lld", import->table.name,
+                        grouped(import->kept_rows, rows), import->again == NULL ? ".import" : import->again,
+                        (long long)import->kept_row);
+    if (import->options.limit != INT64_MAX)
+        sqlite3_str_appendf(out, " --limit %lld", (long long)(import->options.limit - (int64_t)import->kept_rows));
+    append_columns(import, out);
+    char *text = sqlite3_str_finish(out);
+    (void)fprintf(stderr, "%s\n", text == NULL ? "" : text);
+    sqlite3_free(text);
+}
+
+/* Of a tq table. */
+static const char *key_name(const struct import *import) {
+    const struct tq_reader_info *info = import->info;
+    for (size_t i = 0; i < info->column_count && info->vector < info->column_count; i++)
+        if (info->columns[i].key) return import->names[i];
+    return NULL;
+}
+
+static void append_what(const struct import *import, sqlite3_str *out) {
+    const struct tq_reader_info *info = import->info;
+    char text[32];
+    sqlite3_str_appendf(out, "%s: %s%s row%s", import->table.name, import->made ? "table made, " : "",
+                        grouped(import->rows, text), import->rows == 1 ? "" : "s");
+    const char *before = " of";
+    for (size_t i = 0; i < info->column_count; i++) {
+        if (info->columns[i].type != TQ_TYPE_VECTOR) continue;
+        sqlite3_str_appendf(out, "%s %u", before, info->columns[i].dim);
+        before = " and";
+    }
+    if (info->vector < info->column_count) sqlite3_str_appendall(out, " dimensions");
+    const char *key = key_name(import);
+    if (key != NULL) sqlite3_str_appendf(out, ", key %s", key);
+    if (key == NULL && import->row_ids && import->rows > 0) {
+        sqlite3_str_appendf(out, ", rowids %lld to %lld", import->options.first_id + import->options.skip,
+                            import->options.first_id + import->row - 1);
+    }
+    if (import->bad > 0)
+        sqlite3_str_appendf(out, ", %s bad row%s skipped", grouped(import->bad, text), import->bad == 1 ? "" : "s");
+    if (import->queries > 0)
+        sqlite3_str_appendf(out, ", %s queries in %s_queries", grouped(import->queries, text), import->table.name);
+}
+
+/* Bytes a second where all of the file was read. */
+static void append_rates(const struct import *import, sqlite3_str *out) {
+    double seconds = shell_seconds() - import->progress.start;
+    struct stat file;
+    bool whole = import->options.skip == 0 && import->options.limit == INT64_MAX;
+    char text[32];
+    double rate = (double)import->rows / (seconds > 0 ? seconds : 1e-9);
+    sqlite3_str_appendf(out, ", %.2f s (%s/s", seconds, grouped((uint64_t)rate, text));
+    if (whole && stat(import->path, &file) == 0 && file.st_size >= 1000000)
+        sqlite3_str_appendf(out, ", %.0f MB/s", (double)file.st_size / 1e6 / seconds);
+    sqlite3_str_appendall(out, ")");
+}
+
+static void tell(const struct import *import) {
+    sqlite3_str *out = sqlite3_str_new(NULL);
+    append_what(import, out);
+    append_rates(import, out);
+    char *text = sqlite3_str_finish(out);
+    (void)fprintf(stderr, "%s\n", text == NULL ? import->table.name : text);
+    sqlite3_free(text);
+}
+
+static void clear(struct import *import) {
+    for (size_t i = 0; import->names != NULL && i < import->info->column_count; i++) sqlite3_free(import->names[i]);
+    sqlite3_free(import->names);
+    tq_reader_close(import->reader);
+    shell_table_clear(&import->table);
+    sqlite3_free(import->again);
 }
 
 enum tq_status shell_cmd_import(struct shell_session *session, int count, char **words) {
-    struct import import = {.session = session, .path = words[1], .table = words[2], .start = seconds_now()};
-    TQ_TRY(read_first_id(&import, count, words));
-    TQ_TRY(tq_npy_open(import.path, &import.npy));
-    enum tq_status status = import_whole(&import);
-    double elapsed = seconds_now() - import.start;
-    uint64_t rows = import.npy.rows;
-    if (status == TQ_OK && rows > 0) {
-        (void)fprintf(stderr, "%s: %llu vectors of %u dimensions, rowids %lld to %lld, %.2f s (%.0f/s)\n", words[2],
-                      (unsigned long long)rows, import.npy.dim, (long long)import.first_id,
-                      (long long)(import.first_id + (int64_t)(rows - 1)), elapsed, (double)rows / elapsed);
-    } else if (status == TQ_OK) {
-        (void)fprintf(stderr, "%s: no vectors in %s\n", words[2], import.path);
-    }
-    tq_npy_close(&import.npy);
-    tq_free(import.vector);
-    sqlite3_free(import.column);
+    struct import import = {.session = session, .again = lasting_words(count, words)};
+    enum tq_status status = read_options(&import.options, &count, words);
+    import.path = words[1];
+    /* A statement that SQLite interrupts takes the user's whole transaction with it: between rows we look ourselves. */
+    shell_interrupt_watch(NULL);
+    if (status == TQ_OK) status = prepare(&import, words[2]);
+    shell_progress_begin(&import.progress, status == TQ_OK ? import.table.name : "", "rows");
+    if (status == TQ_OK) status = put_whole(&import);
+    shell_progress_end(&import.progress);
+    shell_interrupt_watch(session->db);
+    if (status == TQ_OK)
+        tell(&import);
+    else if (import.reader != NULL)
+        tell_rest(&import);
+    clear(&import);
     return status;
 }

@@ -11,18 +11,34 @@ static enum tq_status run(struct shell_session *session, const char *sql) {
 
 /* SQLite keeps names that begin with sqlite_ to itself, unless asked. */
 static enum tq_status make_table(struct shell_session *session) {
-    int before = 0;
+    int before = 0, defensive = 0;
+    (void)sqlite3_db_config(session->db, SQLITE_DBCONFIG_DEFENSIVE, -1, &defensive);
+    (void)sqlite3_db_config(session->db, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);
     (void)sqlite3_db_config(session->db, SQLITE_DBCONFIG_WRITABLE_SCHEMA, -1, &before);
     (void)sqlite3_db_config(session->db, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 1, NULL);
     enum tq_status status = run(session, "CREATE TABLE IF NOT EXISTS temp.sqlite_parameters(key TEXT PRIMARY KEY,"
                                          " value) WITHOUT ROWID");
     (void)sqlite3_db_config(session->db, SQLITE_DBCONFIG_WRITABLE_SCHEMA, before, NULL);
+    (void)sqlite3_db_config(session->db, SQLITE_DBCONFIG_DEFENSIVE, defensive, NULL);
     return status;
 }
 
 static enum tq_status set(struct shell_session *session, const char *name, const char *value) {
     TQ_TRY(make_table(session));
     char *sql = sqlite3_mprintf("REPLACE INTO temp.sqlite_parameters VALUES(%Q, (%s))", name, value);
+    enum tq_status status = sql == NULL ? tq_fail(TQ_NOMEM, "out of memory") : run(session, sql);
+    sqlite3_free(sql);
+    if (status == TQ_OK || session->interrupted) return status;
+    /* sqlite3 takes what is no expression for a text. */
+    sql = sqlite3_mprintf("REPLACE INTO temp.sqlite_parameters VALUES(%Q, %Q)", name, value);
+    status = sql == NULL ? tq_fail(TQ_NOMEM, "out of memory") : run(session, sql);
+    sqlite3_free(sql);
+    return status;
+}
+
+static enum tq_status unset(struct shell_session *session, const char *name) {
+    TQ_TRY(make_table(session));
+    char *sql = sqlite3_mprintf("DELETE FROM temp.sqlite_parameters WHERE key = %Q", name);
     enum tq_status status = sql == NULL ? tq_fail(TQ_NOMEM, "out of memory") : run(session, sql);
     sqlite3_free(sql);
     return status;
@@ -43,7 +59,8 @@ enum tq_status shell_cmd_param(struct shell_session *session, int count, char **
     }
     if (count == 2 && strcmp(words[1], "clear") == 0)
         return run(session, "DROP TABLE IF EXISTS temp.sqlite_parameters");
-    return tq_fail(TQ_MISUSE, "usage: .param set NAME VALUE, .param list or .param clear");
+    if (count == 3 && strcmp(words[1], "unset") == 0) return unset(session, words[2]);
+    return shell_command_usage(words[0]);
 }
 
 enum tq_status shell_param_bind(struct shell_session *session, sqlite3_stmt *statement) {

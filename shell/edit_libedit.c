@@ -4,18 +4,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "shell/complete.h"
 #include "shell/edit.h"
 #include "shell/interrupt.h"
+#include "shell/session.h"
+#include "src/base/base.h"
+#include "src/base/utf8.h"
 
-enum { HISTORY_LINES = 2000 };
+enum { HISTORY_LINES = 2000, UNPRINTED = 1 /* around what moves no cursor in a prompt */ };
 
 struct shell_edit {
+    struct shell_session *session;
     EditLine *el;
     History *history;
     char *path; /* of the history; NULL: it is not kept */
-    const char *prompt;
+    char prompt[80];
     char *line;
     size_t capacity;
 };
@@ -26,7 +32,7 @@ static char *get_prompt(EditLine *el) {
     struct shell_edit *edit = NULL;
     static char none[] = "";
     if (el_get(el, EL_CLIENTDATA, &edit) != 0 || edit == NULL) return none;
-    return (char *)edit->prompt;
+    return edit->prompt;
 }
 
 /* One character, or -1 as soon as a signal has come: libedit itself would go on reading. */
@@ -43,6 +49,67 @@ static int get_character(EditLine *el, wchar_t *character) {
         if (used == (size_t)-1) *character = L'?';
         return 1;
     }
+}
+
+/* ---- Completion ---- */
+
+/* As many columns as the screen has room for, the names going down. */
+static void list_matches(const struct shell_matches *matches) {
+    enum { SHOWN_MAX = 300 };
+    struct winsize size = {0};
+    size_t shown = tq_min_size(matches->count, SHOWN_MAX), widest = 1;
+    for (size_t i = 0; i < shown; i++) widest = tq_max_size(widest, (size_t)shell_text_width(matches->texts[i]));
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) size.ws_col = 80;
+    size_t columns = tq_max_size(1, size.ws_col / (widest + 1)), rows = (shown + columns - 1) / columns;
+    (void)fputc('\n', stdout);
+    for (size_t row = 0; row < rows; row++) {
+        for (size_t i = row; i < shown; i += rows) {
+            int width = shell_text_width(matches->texts[i]);
+            bool last = i + rows >= shown;
+            (void)fprintf(stdout, "%s%*s", matches->texts[i], last ? 0 : (int)widest + 1 - width, "");
+        }
+        (void)fputc('\n', stdout);
+    }
+    if (shown < matches->count) (void)fprintf(stdout, "... and %zu more\n", matches->count - shown);
+    (void)fflush(stdout);
+}
+
+/* The word that ends at the cursor becomes the first `size` bytes of `text`. libedit counts characters. */
+static void replace_word(EditLine *el, const char *word, size_t word_size, const char *text, size_t size) {
+    char *part = strndup(text, size);
+    if (part == NULL) return;
+    el_deletestr(el, (int)tq_utf8_count(word, word_size));
+    (void)el_insertstr(el, part);
+    free(part);
+}
+
+static unsigned char complete(EditLine *el, int key) {
+    struct shell_edit *edit = NULL;
+    struct shell_matches matches;
+    const LineInfo *info = el_line(el);
+    (void)key;
+    if (el_get(el, EL_CLIENTDATA, &edit) != 0 || edit == NULL || info == NULL) return CC_ERROR;
+    char *line = strndup(info->buffer, (size_t)(info->lastchar - info->buffer));
+    if (line == NULL) return CC_ERROR;
+    size_t cursor = (size_t)(info->cursor - info->buffer);
+    if (strspn(line, " ") >= cursor) { /* an indent, perhaps of a text that is pasted */
+        free(line);
+        return el_insertstr(el, "    ") == 0 ? CC_REFRESH : CC_ERROR;
+    }
+    unsigned char result = CC_REFRESH;
+    shell_complete(edit->session, line, cursor, &matches);
+    size_t typed = cursor - matches.start, common = shell_matches_common(&matches);
+    if (matches.count == 0) {
+        result = CC_REFRESH_BEEP;
+    } else if (matches.count == 1 || common > typed) {
+        replace_word(el, line + matches.start, typed, matches.texts[0], common);
+    } else {
+        list_matches(&matches);
+        result = CC_REDISPLAY;
+    }
+    shell_matches_clear(&matches);
+    free(line);
+    return result;
 }
 
 /* ---- History ---- */
@@ -70,7 +137,7 @@ static void open_history(struct shell_edit *edit) {
 /* As one line, so that one step back brings all of it; a comment that ends with its line would swallow the rest. */
 void shell_edit_remember(struct shell_edit *edit, const char *text) {
     HistEvent event;
-    char *line = edit->history == NULL ? NULL : strdup(text);
+    char *line = edit == NULL || edit->history == NULL ? NULL : strdup(text);
     if (line == NULL) return;
     size_t length = strlen(line);
     while (length > 0 && strchr(" \r\n", line[length - 1]) != NULL) line[--length] = '\0';
@@ -86,40 +153,57 @@ void shell_edit_remember(struct shell_edit *edit, const char *text) {
 
 /* ---- Life ---- */
 
-struct shell_edit *shell_edit_open(void) {
+struct shell_edit *shell_edit_open(struct shell_session *session) {
     struct shell_edit *edit = calloc(1, sizeof *edit);
     if (edit == NULL) return NULL;
-    edit->prompt = "";
+    edit->session = session;
     edit->el = el_init("tqshell", stdin, stdout, stderr);
     if (edit->el == NULL) {
         free(edit);
         return NULL;
     }
     (void)el_set(edit->el, EL_CLIENTDATA, edit);
-    (void)el_set(edit->el, EL_PROMPT, get_prompt);
+    (void)el_set(edit->el, EL_PROMPT_ESC, get_prompt, UNPRINTED);
     (void)el_set(edit->el, EL_EDITOR, "emacs");
     (void)el_set(edit->el, EL_SIGNAL, 0);
     (void)el_set(edit->el, EL_GETCFN, get_character);
     (void)el_set(edit->el, EL_BIND, "^R", "em-inc-search-prev", NULL);
+    (void)el_set(edit->el, EL_ADDFN, "tqshell-complete", "Complete the word", complete);
+    (void)el_set(edit->el, EL_BIND, "^I", "tqshell-complete", NULL);
     open_history(edit);
     (void)el_source(edit->el, NULL); /* ~/.editrc */
     return edit;
 }
 
+static EditLine *volatile kept;
+
 void shell_edit_close(struct shell_edit *edit) {
     HistEvent event;
     if (edit == NULL) return;
     if (edit->history != NULL && edit->path != NULL) (void)history(edit->history, &event, H_SAVE, edit->path);
-    el_end(edit->el);
+    /* el_end() loses the names that EL_ADDFN has copied; the program ends, and the terminal is as it was after each
+     * line. */
+    kept = edit->el;
+    (void)el_set(kept, EL_CLIENTDATA, NULL);
     if (edit->history != NULL) history_end(edit->history);
     free(edit->path);
     free(edit->line);
     free(edit);
 }
 
+/* libedit forgets a colour behind the last character: it ends before that. */
+static void set_prompt(struct shell_edit *edit, const char *prompt) {
+    size_t size = strlen(prompt);
+    if (edit->session->color && size > 1 && tq_utf8_count(prompt, size) == size)
+        (void)snprintf(edit->prompt, sizeof edit->prompt, "%c\033[1;36m%c%.*s%c\033[0m%c%s", UNPRINTED, UNPRINTED,
+                       (int)size - 1, prompt, UNPRINTED, UNPRINTED, prompt + size - 1);
+    else
+        (void)snprintf(edit->prompt, sizeof edit->prompt, "%s", prompt);
+}
+
 enum shell_got shell_edit_line(struct shell_edit *edit, const char *prompt, const char **line) {
     int count = 0;
-    edit->prompt = prompt;
+    set_prompt(edit, prompt);
     el_resize(edit->el);
     const char *got = el_gets(edit->el, &count);
     if (shell_interrupt_seen()) {

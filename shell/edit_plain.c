@@ -13,7 +13,8 @@ struct shell_edit {
     size_t capacity;
 };
 
-struct shell_edit *shell_edit_open(void) {
+struct shell_edit *shell_edit_open(struct shell_session *session) {
+    (void)session;
     return calloc(1, sizeof(struct shell_edit));
 }
 

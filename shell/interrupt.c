@@ -6,13 +6,13 @@
 #include <unistd.h>
 
 /* A signal handler can reach nothing else. */
-static volatile sig_atomic_t presses;
+static volatile sig_atomic_t presses, waiting;
 static sqlite3 *volatile watched;
 
 static void handle(int number) {
     (void)number;
     presses++;
-    if (presses > 2) _exit(130);
+    if (presses > 2 && waiting == 0) _exit(130);
     if (watched != NULL) sqlite3_interrupt(watched);
 }
 
@@ -23,6 +23,8 @@ void shell_interrupt_install(void) {
 }
 
 void shell_interrupt_watch(sqlite3 *db) { watched = db; }
+
+void shell_interrupt_wait(bool waits) { waiting = waits; }
 
 bool shell_interrupt_seen(void) { return presses > 0; }
 

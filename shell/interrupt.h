@@ -11,6 +11,9 @@ void shell_interrupt_install(void);
 /* The connection whose statement a Ctrl-C stops; NULL: none. */
 void shell_interrupt_watch(struct sqlite3 *db);
 
+/* While another program has the terminal, Ctrl-C is meant for that and never ends the shell. */
+void shell_interrupt_wait(bool waits);
+
 /* Whether Ctrl-C was pressed since it was last cleared. */
 bool shell_interrupt_seen(void);
 void shell_interrupt_clear(void);

@@ -2,6 +2,7 @@
 #ifndef SHELL_LINE_H
 #define SHELL_LINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -14,7 +15,10 @@ struct shell_lines {
     FILE *file;       /* one of these three */
     const char *text; /* what is left of it */
     struct shell_edit *edit;
+    bool prompted;        /* -interactive: a file that is treated as somebody who types */
+    bool stops;           /* at the first failure, whatever -bail says */
     unsigned long number; /* of the line that was read last, from 1 */
+    size_t size;          /* of that line; it may contain NUL bytes */
     char *buffer;
     size_t capacity;
 };

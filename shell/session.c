@@ -1,19 +1,18 @@
 #include "shell/session.h"
 
-#include <errno.h>
-#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
+#include <sys/stat.h>
 
 #include "shell/commands.h"
-#include "shell/edit.h"
+#include "shell/error_place.h"
 #include "shell/interrupt.h"
 #include "shell/notice.h"
-#include "shell/tokens.h"
+#include "shell/progress.h"
+#include "shell/query_plan.h"
+#include "shell/safe.h"
 #include "src/base/base.h"
-
-enum { BUSY_MS = 5000 };
 
 /* ---- The connection ---- */
 
@@ -26,7 +25,8 @@ enum tq_status shell_session_fail(struct shell_session *session, int rc) {
 }
 
 enum tq_status shell_session_open(struct shell_session *session, const char *path) {
-    int flags = SQLITE_OPEN_URI |
+    /* One thread uses the connection: without locks .import is 5 % faster. */
+    int flags = SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX |
                 (session->readonly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
     sqlite3 *db = NULL;
     char *copy = sqlite3_mprintf("%s", path);
@@ -40,7 +40,8 @@ enum tq_status shell_session_open(struct shell_session *session, const char *pat
         return status;
     }
     shell_session_close(session);
-    (void)sqlite3_busy_timeout(db, BUSY_MS);
+    (void)sqlite3_busy_timeout(db, session->busy_ms);
+    if (session->reach == SHELL_REACH_NOTHING) shell_safe_confine(db);
     session->db = db;
     session->path = copy;
     shell_interrupt_watch(db);
@@ -58,14 +59,33 @@ void shell_session_close(struct shell_session *session) {
     session->path = NULL;
 }
 
-/* ---- Statements ---- */
-
-static enum tq_status flush(FILE *out) {
-    if (fflush(out) == 0 && !ferror(out)) return TQ_OK;
-    int error = errno;
-    clearerr(out);
-    return tq_fail(TQ_IO, "writing the results: %s", strerror(error));
+void shell_session_free(struct shell_session *session) {
+    free(session->look.null);
+    free(session->look.column_separator);
+    free(session->look.row_separator);
+    free(session->look.table);
+    free(session->output.target);
+    free(session->output.pager);
+    sqlite3_free(session->place);
 }
+
+enum tq_status shell_session_refuse_own(struct shell_session *session, const char *path) {
+    struct stat file, own;
+    sqlite3_stmt *list = NULL;
+    enum tq_status status = TQ_OK;
+    if (stat(path, &file) != 0) return TQ_OK;
+    (void)sqlite3_prepare_v2(session->db, "SELECT name, file FROM pragma_database_list", -1, &list, NULL);
+    while (status == TQ_OK && sqlite3_step(list) == SQLITE_ROW) {
+        const char *name = (const char *)sqlite3_column_text(list, 1);
+        if (name == NULL || stat(name, &own) != 0 || own.st_dev != file.st_dev || own.st_ino != file.st_ino) continue;
+        status = tq_fail(TQ_MISUSE, "%s is open here already, as %s: INSERT INTO .. SELECT .. copies its tables", path,
+                         (const char *)sqlite3_column_text(list, 0));
+    }
+    (void)sqlite3_finalize(list);
+    return status;
+}
+
+/* ---- Statements ---- */
 
 static enum tq_status show_rows(struct shell_session *session, sqlite3_stmt *statement) {
     struct shell_render render;
@@ -74,30 +94,38 @@ static enum tq_status show_rows(struct shell_session *session, sqlite3_stmt *sta
         while ((rc = sqlite3_step(statement)) == SQLITE_ROW) continue;
         return rc == SQLITE_DONE ? TQ_OK : shell_session_fail(session, rc);
     }
-    enum tq_status status = shell_render_begin(&render, statement, session->look, stdout);
-    while (status == TQ_OK && (rc = sqlite3_step(statement)) == SQLITE_ROW) status = shell_render_row(&render);
+    shell_pager_begin(session);
+    FILE *out = session->out;
+    session->look.color = session->color && (out == session->output.paged || out == stdout);
+    enum tq_status status = shell_render_begin(&render, statement, &session->look, out);
+    while (status == TQ_OK && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        status = shell_render_row(&render);
+        if (!ferror(out)) continue; /* nobody reads what would follow */
+        rc = SQLITE_DONE;
+        break;
+    }
     if (status == TQ_OK && rc != SQLITE_DONE) status = shell_session_fail(session, rc);
     shell_render_end(&render, status == TQ_OK);
-    return status == TQ_OK ? flush(stdout) : status;
+    bool left = shell_output_left(session);
+    enum tq_status written = shell_output_flush(out);
+    shell_pager_end(session);
+    return status != TQ_OK || left ? status : written;
 }
 
 static double seconds(struct timeval time) { return (double)time.tv_sec + (double)time.tv_usec * 1e-6; }
 
-static double now(void) {
-    struct timespec time;
-    (void)clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
-
 static enum tq_status run_statement(struct shell_session *session, sqlite3_stmt *statement) {
     struct rusage before, after;
-    double start = now();
+    double start = shell_seconds();
     (void)getrusage(RUSAGE_SELF, &before);
     shell_notice_order(sqlite3_sql(statement), stderr);
-    enum tq_status status = show_rows(session, statement);
+    if (session->plan) TQ_TRY(shell_plan_of(session, statement));
+    bool tree = sqlite3_stmt_isexplain(statement) == 2 &&
+                (shell_mode_is_for_people(session->look.mode) || session->look.mode == SHELL_LIST);
+    enum tq_status status = tree ? shell_plan_show(session, statement) : show_rows(session, statement);
     if (!session->timer) return status;
     (void)getrusage(RUSAGE_SELF, &after);
-    (void)fprintf(stderr, "time: %.3f s, user %.3f s, system %.3f s\n", now() - start,
+    (void)fprintf(stderr, "time: %.3f s, user %.3f s, system %.3f s\n", shell_seconds() - start,
                   seconds(after.ru_utime) - seconds(before.ru_utime),
                   seconds(after.ru_stime) - seconds(before.ru_stime));
     return status;
@@ -106,8 +134,13 @@ static enum tq_status run_statement(struct shell_session *session, sqlite3_stmt 
 enum tq_status shell_session_sql(struct shell_session *session, const char *sql) {
     while (*sql != '\0') {
         sqlite3_stmt *statement = NULL;
-        int rc = sqlite3_prepare_v2(session->db, sql, -1, &statement, &sql);
-        if (rc != SQLITE_OK) return shell_session_fail(session, rc);
+        const char *rest = sql;
+        int rc = sqlite3_prepare_v2(session->db, sql, -1, &statement, &rest);
+        if (rc != SQLITE_OK) {
+            session->place = shell_place_of(session->db, sql);
+            return shell_session_fail(session, rc);
+        }
+        sql = rest;
         enum tq_status status = statement == NULL ? TQ_OK : shell_param_bind(session, statement);
         if (status == TQ_OK && statement != NULL) status = run_statement(session, statement);
         (void)sqlite3_finalize(statement);
@@ -147,90 +180,4 @@ enum tq_status shell_session_value(struct shell_session *session, const char *sq
     }
     (void)sqlite3_finalize(statement);
     return status;
-}
-
-/* ---- Lines ---- */
-
-/* What has been read of a statement that goes on. */
-struct pending {
-    sqlite3_str *text; /* NULL: nothing */
-    unsigned long number;
-};
-
-static void report(const struct shell_session *session, const struct shell_lines *lines, unsigned long number) {
-    if (lines->name != NULL)
-        (void)fprintf(stderr, "%s:%lu: %s\n", lines->name, number, tq_message());
-    else
-        (void)fprintf(stderr, "%s: %s\n", session->interactive ? "error" : "tqshell", tq_message());
-}
-
-/* The end of the input is the end of a statement, too. */
-static enum tq_status run_pending(struct shell_session *session, struct pending *pending) {
-    char *sql = sqlite3_str_finish(pending->text);
-    pending->text = NULL;
-    if (sql == NULL) return tq_fail(TQ_NOMEM, "out of memory");
-    if (session->interactive && session->depth == 0) shell_edit_remember(session->edit, sql);
-    enum tq_status status = shell_session_sql(session, sql);
-    sqlite3_free(sql);
-    return status;
-}
-
-static enum tq_status take_line(struct shell_session *session, struct shell_lines *lines, struct pending *pending,
-                                const char *line) {
-    if (pending->text == NULL) {
-        const char *first = shell_tokens_skip(line);
-        if (*first == '\0') return TQ_OK;
-        if (*first == '.') {
-            pending->number = lines->number;
-            if (lines->edit != NULL) shell_edit_remember(lines->edit, first);
-            return shell_command_run(session, first);
-        }
-        pending->text = sqlite3_str_new(NULL);
-        pending->number = lines->number;
-    }
-    sqlite3_str_appendall(pending->text, line);
-    sqlite3_str_appendchar(pending->text, 1, '\n');
-    const char *sofar = sqlite3_str_value(pending->text);
-    if (strchr(line, ';') == NULL || sofar == NULL || !sqlite3_complete(sofar)) return TQ_OK;
-    return run_pending(session, pending);
-}
-
-static const char *prompt(const struct shell_session *session, const struct pending *pending) {
-    if (pending->text != NULL) return "...> ";
-    return sqlite3_get_autocommit(session->db) ? "tq> " : "tq*> "; /* the star: a transaction is open */
-}
-
-static enum tq_status finish(struct shell_session *session, struct pending *pending, enum shell_got got, bool typed) {
-    if (got == SHELL_INTERRUPTED) {
-        sqlite3_free(sqlite3_str_finish(pending->text));
-        pending->text = NULL;
-        session->interrupted = true;
-        return typed ? TQ_OK : tq_fail(TQ_MISUSE, "interrupted");
-    }
-    return pending->text == NULL ? TQ_OK : run_pending(session, pending);
-}
-
-bool shell_session_run(struct shell_session *session, struct shell_lines *lines) {
-    struct pending pending = {0};
-    bool typed = lines->edit != NULL, good = true;
-    for (bool more = true; more && !session->quit;) {
-        const char *line = NULL;
-        if (typed) shell_interrupt_clear();
-        enum shell_got got = shell_lines_next(lines, prompt(session, &pending), &line);
-        if (typed) shell_interrupt_clear();
-        enum tq_status status = TQ_OK;
-        if (got == SHELL_LINE)
-            status = take_line(session, lines, &pending, line);
-        else
-            status = finish(session, &pending, got, typed);
-        more = got == SHELL_LINE || (typed && got == SHELL_INTERRUPTED);
-        if (status == TQ_OK) continue;
-        report(session, lines, pending.number);
-        good = false;
-        if (!typed) break;
-        if (session->bail) session->quit = true;
-    }
-    sqlite3_free(sqlite3_str_finish(pending.text));
-    shell_lines_clear(lines);
-    return good;
 }

@@ -49,3 +49,37 @@ const char *shell_tokens_next(const char *at, struct shell_token *token) {
 bool shell_token_is(const struct shell_token *token, const char *word) {
     return token->size == strlen(word) && strncasecmp(token->text, word, token->size) == 0;
 }
+
+/* Behind the text or comment that is open at the line's start. */
+static const char *leave(struct shell_scan *scan, const char *at) {
+    if (scan->open == '*') {
+        const char *end = strstr(at, "*/");
+        if (end == NULL) return at + strlen(at);
+        scan->open = '\0';
+        return end + 2;
+    }
+    const char *end = strchr(at, scan->open);
+    if (end == NULL) return at + strlen(at);
+    scan->open = '\0'; /* a doubled quote opens again at once */
+    return end + 1;
+}
+
+void shell_scan_line(struct shell_scan *scan, const char *line) {
+    for (const char *at = line; *at != '\0';) {
+        if (scan->open != '\0') {
+            at = leave(scan, at);
+        } else if (at[0] == '-' && at[1] == '-') {
+            return;
+        } else if (at[0] == '/' && at[1] == '*') {
+            scan->open = '*';
+            at += 2;
+        } else if (strchr("'\"`[", *at) != NULL) {
+            scan->open = *at == '[' ? ']' : *at;
+            scan->may_end = false;
+            at++;
+        } else {
+            if (!isspace((unsigned char)*at)) scan->may_end = *at == ';';
+            at++;
+        }
+    }
+}

@@ -63,6 +63,10 @@ void tq_writer_reset(struct tq_writer *writer) {
     }
 }
 
+void tq_writer_forget(struct tq_writer *writer) {
+    if (writer != NULL) writer->top_known = false;
+}
+
 /* ---- Texts: ?1 is the row's id, ?2 its old one, ?3 and so on the columns of the declaration ---- */
 
 enum { FIRST_PARAMETER = 3 };

@@ -53,12 +53,16 @@ struct tq_writer {
     sqlite3_value **partition;     /* the old row's values; ours */
     sqlite3_value **new_partition; /* the new row's; borrowed */
     bool *set, *last_set;          /* by column, and one for the rowid: what UPDATE sets */
+    bool top_known;                /* within the transaction: no rowid is larger than */
+    int64_t top;                   /* this one, which is a row's if it is above 0 */
     char *texts[TQ_TEXT_COUNT];    /* NULL: not made yet */
 };
 
 enum tq_status tq_writer_get(struct tq_sql_table *table, struct tq_writer **writer);
 /* What belonged to the change: not what is kept for the next. */
 void tq_writer_reset(struct tq_writer *writer);
+/* What was learnt of rows that may have changed since. NULL is fine. */
+void tq_writer_forget(struct tq_writer *writer);
 
 /* A number that a statement finds. ?1 is `value`, or if that is NULL `id`. */
 enum tq_status tq_writer_find(struct tq_sql_table *table, enum tq_writer_text which, int64_t id, sqlite3_value *value,

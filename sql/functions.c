@@ -268,6 +268,7 @@ int tq_functions_register(struct tq_sql *sql) {
     if (rc == SQLITE_OK) rc = tq_repair_register(sql);
     if (rc == SQLITE_OK) rc = tq_upkeep_register(sql);
     if (rc == SQLITE_OK) rc = tq_pack_register(sql);
+    if (rc == SQLITE_OK) rc = tq_machine_register(sql);
     if (rc == SQLITE_OK) rc = tq_where_register(sql);
     return rc;
 }

@@ -22,6 +22,8 @@ int tq_repair_register(struct tq_sql *sql);
 int tq_upkeep_register(struct tq_sql *sql);
 /* tq_pack, tq_unpack. */
 int tq_pack_register(struct tq_sql *sql);
+/* tq_kernels. */
+int tq_machine_register(struct tq_sql *sql);
 /* tq_info, tq_explain, tq_config: what a connection is and does. */
 int tq_info_register(struct tq_sql *sql);
 

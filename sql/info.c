@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "sql/functions.h"
+#include "sql/host_stop.h"
 #include "sql/options.h"
 #include "sql/value.h"
 #include "src/base/alloc.h"
@@ -32,12 +33,13 @@ static void append_text(sqlite3_str *out, const char *text) {
     sqlite3_str_appendchar(out, 1, '"');
 }
 
-/* ---- tq_info('words'), tq_info('words', 'aux') ---- */
+/* ---- tq_info('words'), tq_info('words', 'aux'), tq_info('words', 'main', 'full') ---- */
 
 /* Of one vector column, over all partitions. */
 struct totals {
     uint64_t vectors, log, segments, dead, code_bytes, exact_bytes;
     int64_t nulls;
+    struct tq_scales scales; /* of a full one */
 };
 
 static bool in_memory(const struct tq_segment *segment) {
@@ -60,10 +62,11 @@ static struct totals add_up(const struct tq_view *view) {
 }
 
 static enum tq_status look_at_column(struct tq_sql_table *table, const struct tq_sql_column *column,
-                                     struct totals *totals) {
+                                     const struct tq_format *format, bool full, struct totals *totals) {
     struct tq_sql_view view = {.capacity = 0};
     enum tq_status status = tq_sql_view(table, column->number, NULL, NULL, 0, &view);
     if (status == TQ_OK) *totals = add_up(&view.view);
+    if (status == TQ_OK && full) status = tq_view_scales(format, &view.view, &totals->scales);
     tq_sql_view_free(&view);
     TQ_TRY(status);
     char *text = sqlite3_mprintf("SELECT count(*) FROM \"%%w\".\"%%w_rows\" WHERE %s IS NULL", column->stored);
@@ -73,12 +76,19 @@ static enum tq_status look_at_column(struct tq_sql_table *table, const struct tq
     return status;
 }
 
+static void describe_spread(const char *name, const struct tq_spread *spread, sqlite3_str *out) {
+    if (spread->count == 0) return;
+    sqlite3_str_appendf(out, ",\"%s\":{\"min\":%!.9g,\"mean\":%!.9g,\"max\":%!.9g}", name, spread->least,
+                        spread->sum / (double)spread->count, spread->most);
+}
+
 /* "column":..., and so on, without braces. */
-static enum tq_status describe_index(struct tq_sql_table *table, const struct tq_sql_column *column, sqlite3_str *out) {
+static enum tq_status describe_index(struct tq_sql_table *table, const struct tq_sql_column *column, bool full,
+                                     sqlite3_str *out) {
     struct tq_format format;
     struct totals totals = {0};
     TQ_TRY(tq_format_init(&format, &column->options));
-    TQ_TRY(look_at_column(table, column, &totals));
+    TQ_TRY(look_at_column(table, column, &format, full, &totals));
     sqlite3_str_appendall(out, "\"column\":");
     append_text(out, column->name);
     sqlite3_str_appendf(out, ",\"dim\":%u,\"metric\":\"%s\",\"bits\":%u,\"qjl\":%d,\"rows\":\"%s\",\"seed\":%llu",
@@ -87,6 +97,11 @@ static enum tq_status describe_index(struct tq_sql_table *table, const struct tq
     sqlite3_str_appendf(out, ",\"vectors\":%llu,\"nulls\":%lld,\"log\":%llu,\"dead\":%llu,\"segments\":%llu",
                         totals.vectors, totals.nulls, totals.log, totals.dead, totals.segments);
     sqlite3_str_appendf(out, ",\"code_bytes\":%llu,\"exact_bytes\":%llu", totals.code_bytes, totals.exact_bytes);
+    if (!full) return TQ_OK;
+    sqlite3_str_appendf(out, ",\"zeros\":%llu", totals.scales.zeros);
+    describe_spread("norm", &totals.scales.norm, out);
+    describe_spread("scale", &totals.scales.scale, out);
+    describe_spread("error", &totals.scales.error, out);
     return TQ_OK;
 }
 
@@ -114,13 +129,13 @@ static enum tq_status describe_partitions(struct tq_sql_table *table, sqlite3_st
 }
 
 /* "{...},{...}", one for each vector column; sqlite3_free. */
-static enum tq_status describe_indexes(struct tq_sql_table *table, char **text) {
+static enum tq_status describe_indexes(struct tq_sql_table *table, bool full, char **text) {
     const struct tq_declaration *declaration = &table->declaration;
     sqlite3_str *out = sqlite3_str_new(table->sql->db);
     enum tq_status status = TQ_OK;
     for (size_t i = 0; i < declaration->vectors && status == TQ_OK; i++) {
         sqlite3_str_appendall(out, i == 0 ? "{" : ",{");
-        status = describe_index(table, tq_declaration_vector(declaration, i), out);
+        status = describe_index(table, tq_declaration_vector(declaration, i), full, out);
         sqlite3_str_appendchar(out, 1, '}');
     }
     *text = sqlite3_str_finish(out);
@@ -129,10 +144,10 @@ static enum tq_status describe_indexes(struct tq_sql_table *table, char **text) 
 
 /* A table with one vector column has what is known of that at the top; any other table, and one with more columns, has
  * it in "indexes". */
-static enum tq_status describe(struct tq_sql_table *table, sqlite3_str *out) {
+static enum tq_status describe(struct tq_sql_table *table, bool full, sqlite3_str *out) {
     const struct tq_declaration *declaration = &table->declaration;
     char *indexes = NULL;
-    enum tq_status status = describe_indexes(table, &indexes);
+    enum tq_status status = describe_indexes(table, full, &indexes);
     if (status == TQ_OK) {
         sqlite3_str_appendall(out, "{\"table\":");
         append_text(out, table->name);
@@ -155,19 +170,32 @@ static enum tq_status describe(struct tq_sql_table *table, sqlite3_str *out) {
     return TQ_OK;
 }
 
-static void run_info(sqlite3_context *context, int count, sqlite3_value **values) {
-    struct tq_sql *sql = sqlite3_user_data(context);
+static enum tq_status inform(struct tq_sql *sql, const char *schema, const char *name, bool full, sqlite3_str *out) {
     struct tq_sql_table *table = NULL;
-    const char *name = (const char *)sqlite3_value_text(values[0]);
-    const char *schema = count > 1 ? (const char *)sqlite3_value_text(values[1]) : "main";
-    if (name == NULL || schema == NULL) return;
-    sqlite3_str *out = sqlite3_str_new(sql->db);
+    struct tq_sql_stop stop;
     enum tq_status status = tq_sql_table_connect(sql, schema, name, &table);
+    tq_sql_stop_begin(&stop, sql->db);
     if (table != NULL) tq_sql_parts_hold(table);
     if (status == TQ_OK) status = tq_sql_table_open(table);
-    if (status == TQ_OK) status = describe(table, out);
+    if (status == TQ_OK) status = describe(table, full, out);
     if (table != NULL) tq_sql_parts_let_go(table);
     if (table != NULL && table->cursors == NULL) tq_sql_parts_release(table);
+    tq_sql_stop_end(&stop);
+    return status;
+}
+
+static void run_info(sqlite3_context *context, int count, sqlite3_value **values) {
+    struct tq_sql *sql = sqlite3_user_data(context);
+    const char *name = (const char *)sqlite3_value_text(values[0]);
+    const char *schema = count > 1 ? (const char *)sqlite3_value_text(values[1]) : "main";
+    const char *depth = count > 2 ? (const char *)sqlite3_value_text(values[2]) : "quick";
+    if (name == NULL || schema == NULL || depth == NULL) return;
+    bool full = sqlite3_stricmp(depth, "full") == 0;
+    sqlite3_str *out = sqlite3_str_new(sql->db);
+    enum tq_status status = TQ_OK;
+    if (!full && sqlite3_stricmp(depth, "quick") != 0)
+        status = tq_fail(TQ_MISUSE, "the depth is \"%.40s\"; it must be quick or full", depth);
+    if (status == TQ_OK) status = inform(sql, schema, name, full, out);
     if (status == TQ_OK) {
         result_built(context, out);
         return;
@@ -332,6 +360,7 @@ int tq_info_register(struct tq_sql *sql) {
     static const struct tq_sql_function functions[] = {
         {"tq_info", 1, SQLITE_DIRECTONLY, run_info},
         {"tq_info", 2, SQLITE_DIRECTONLY, run_info},
+        {"tq_info", 3, SQLITE_DIRECTONLY, run_info},
         {"tq_explain", 0, SQLITE_DIRECTONLY, run_explain},
         {"tq_config", 0, SQLITE_DIRECTONLY, run_config},
         {"tq_config", 1, SQLITE_DIRECTONLY, run_config},

@@ -100,6 +100,7 @@ struct tq_sql_table {
     struct tq_writer *writer;       /* write.c's */
     int holds;                      /* what runs uses parts: none may be closed */
     bool repaired;                  /* by the running transaction: its end by ROLLBACK closes all parts */
+    bool created;                   /* by the running transaction, of which a part may have been rolled back */
     struct tq_sql_cursor *cursors;  /* open ones */
     uint64_t changes;               /* grows whenever what cursors have borrowed may be gone */
     uint64_t rows_seen;             /* live rows when last looked at: for costs */

@@ -2,8 +2,8 @@
  *
  * Two sqlite3_vtab objects may stand for one table within a transaction, and both are told of everything: each of
  * these may be called twice in a row. */
+#include "sql/change.h"
 #include "sql/host_stop.h"
-#include "sql/vtab.h"
 
 #include "src/base/alloc.h"
 
@@ -19,30 +19,8 @@ static struct tq_sql_part *next_used(const struct tq_sql_table *table, size_t *n
 }
 
 int tq_vtab_begin(sqlite3_vtab *vtab) {
+    tq_writer_forget(table_of(vtab)->writer);
     enum tq_status status = tq_sql_table_open(table_of(vtab));
-    return status == TQ_OK ? SQLITE_OK : tq_vtab_fail(vtab, status);
-}
-
-int tq_vtab_sync(sqlite3_vtab *vtab) {
-    struct tq_sql_table *table = table_of(vtab);
-    struct tq_sql_part *part = NULL;
-    size_t number = 0;
-    if (next_used(table, &number) == NULL) return SQLITE_OK;
-    sqlite3_int64 last = sqlite3_last_insert_rowid(table->sql->db);
-    bool failed_before = sqlite3_errcode(table->sql->db) == SQLITE_NOMEM;
-    struct tq_sql_stop stop;
-    tq_sql_stop_begin(&stop, table->sql->db);
-    tq_sql_parts_hold(table);
-    enum tq_status status = tq_cursors_detach(table);
-    for (; status == TQ_OK && (part = next_used(table, &number)) != NULL; number++) {
-        status = tq_table_sync(part->table);
-    }
-    tq_sql_parts_let_go(table);
-    tq_sql_stop_end(&stop);
-    sqlite3_set_last_insert_rowid(table->sql->db, last);
-    /* Where a statement of ours got no memory, SQLite's COMMIT will say SQLITE_NOMEM, whatever we did about it: then it
-     * must not happen. */
-    if (status == TQ_OK && !failed_before && sqlite3_errcode(table->sql->db) == SQLITE_NOMEM) return SQLITE_NOMEM;
     return status == TQ_OK ? SQLITE_OK : tq_vtab_fail(vtab, status);
 }
 
@@ -63,8 +41,55 @@ static void ended(struct tq_sql_table *table) {
         part->used = false;
         part->mark_count = 0;
     }
-    table->repaired = false;
+    table->repaired = table->created = false;
     table->changes++;
+    tq_writer_forget(table->writer);
+}
+
+static void undo_all(struct tq_sql_table *table) {
+    struct tq_sql_part *part = NULL;
+    for (size_t number = 0; (part = next_used(table, &number)) != NULL; number++) tq_table_rolled_back(part->table);
+    for (size_t number = 0; number < table->part_capacity; number++) {
+        if (may_be_new(table, number) || is_in_use(table, number)) tq_sql_part_lose(table, number);
+    }
+    ended(table);
+}
+
+static enum tq_status sync_parts(struct tq_sql_table *table) {
+    struct tq_sql_part *part = NULL;
+    bool there = true;
+    /* SQLite calls no xRollbackTo for savepoints that are older than the table: ROLLBACK TO has taken it away, and
+     * what it had written. */
+    if (table->created) {
+        const char *look = "SELECT 1 FROM \"%w\".sqlite_master WHERE name = '%q_rows'";
+        TQ_TRY(tq_sql_once(table, look, 0, &there, NULL));
+    }
+    TQ_TRY(tq_cursors_detach(table));
+    if (!there || table->gone) {
+        undo_all(table);
+        return TQ_OK;
+    }
+    for (size_t number = 0; (part = next_used(table, &number)) != NULL; number++) TQ_TRY(tq_table_sync(part->table));
+    return TQ_OK;
+}
+
+int tq_vtab_sync(sqlite3_vtab *vtab) {
+    struct tq_sql_table *table = table_of(vtab);
+    size_t number = 0;
+    if (next_used(table, &number) == NULL) return SQLITE_OK;
+    sqlite3_int64 last = sqlite3_last_insert_rowid(table->sql->db);
+    bool failed_before = sqlite3_errcode(table->sql->db) == SQLITE_NOMEM;
+    struct tq_sql_stop stop;
+    tq_sql_stop_begin(&stop, table->sql->db);
+    tq_sql_parts_hold(table);
+    enum tq_status status = sync_parts(table);
+    tq_sql_parts_let_go(table);
+    tq_sql_stop_end(&stop);
+    sqlite3_set_last_insert_rowid(table->sql->db, last);
+    /* Where a statement of ours got no memory, SQLite's COMMIT will say SQLITE_NOMEM, whatever we did about it: then it
+     * must not happen. */
+    if (status == TQ_OK && !failed_before && sqlite3_errcode(table->sql->db) == SQLITE_NOMEM) return SQLITE_NOMEM;
+    return status == TQ_OK ? SQLITE_OK : tq_vtab_fail(vtab, status);
 }
 
 int tq_vtab_commit(sqlite3_vtab *vtab) {
@@ -80,15 +105,10 @@ int tq_vtab_commit(sqlite3_vtab *vtab) {
  * rows knows for itself. */
 int tq_vtab_rollback(sqlite3_vtab *vtab) {
     struct tq_sql_table *table = table_of(vtab);
-    struct tq_sql_part *part = NULL;
     for (struct tq_sql_cursor *c = table->cursors; c != NULL; c = c->next) {
         if (c->source == TQ_SOURCE_SCAN && !c->eof) c->source = TQ_SOURCE_LOST;
     }
-    for (size_t number = 0; (part = next_used(table, &number)) != NULL; number++) tq_table_rolled_back(part->table);
-    for (size_t number = 0; number < table->part_capacity; number++) {
-        if (may_be_new(table, number) || is_in_use(table, number)) tq_sql_part_lose(table, number);
-    }
-    ended(table);
+    undo_all(table);
     return SQLITE_OK;
 }
 
@@ -160,6 +180,7 @@ int tq_vtab_rollback_to(sqlite3_vtab *vtab, int savepoint) {
         if (status == TQ_OK) status = undone;
     }
     tq_sql_parts_let_go(table);
+    tq_writer_forget(table->writer);
     table->changes++;
     return status == TQ_OK ? SQLITE_OK : tq_vtab_fail(vtab, status);
 }

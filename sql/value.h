@@ -3,12 +3,7 @@
 #define TQ_VALUE_H
 
 #include "sql/registry.h"
-
-/* Memory that grows and is used again; clear with tq_free(data). */
-struct tq_floats {
-    float *data;
-    size_t capacity;
-};
+#include "src/base/json_vector.h"
 
 /* A vector from elsewhere into that memory. */
 enum tq_status tq_floats_copy(struct tq_floats *floats, const float *vector, size_t dim);
@@ -18,8 +13,7 @@ enum tq_status tq_floats_copy(struct tq_floats *floats, const float *vector, siz
  * wrong: NULL, a number, a length that is no multiple of 4, the place in the JSON. */
 enum tq_status tq_value_vector(sqlite3_value *value, struct tq_floats *floats, const float **vector, size_t *dim);
 
-/* The same from text, and from the bytes of a blob. */
-enum tq_status tq_text_vector(const char *text, size_t size, struct tq_floats *floats, size_t *dim);
+/* The same from the bytes of a blob; tq_text_vector() has text. */
 enum tq_status tq_bytes_vector(const void *bytes, size_t size, struct tq_floats *floats, const float **vector,
                                size_t *dim);
 

@@ -57,6 +57,7 @@ static int vtab_create(sqlite3 *db, void *sql, int count, const char *const *arg
                        char **error) {
     sqlite3_int64 last = sqlite3_last_insert_rowid(db);
     int rc = make(db, sql, count, arguments, true, vtab, error);
+    if (rc == SQLITE_OK) ((struct tq_vtab *)*vtab)->table->created = true;
     sqlite3_set_last_insert_rowid(db, last);
     return rc;
 }

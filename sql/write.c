@@ -118,8 +118,11 @@ static enum tq_status read_vector(const struct tq_sql_table *table, const struct
         return tq_fail(TQ_MISUSE, "%s.%s has %u dimension%s, the value has %s", table->name, column->name, dim,
                        dim == 1 ? "" : "s", text);
     }
-    if (status == TQ_OK) status = tq_vector_check_finite(vector->vector, got);
-    if (status == TQ_OK) status = encode(table, column->number);
+    if (status == TQ_OK) {
+        status = encode(table, column->number);
+        /* It refuses what is not finite, too; of the text that people read there is one. */
+        if (status == TQ_MISUSE) (void)tq_vector_check_finite(vector->vector, got);
+    }
     if (status != TQ_MISUSE) return status;
     sqlite3_snprintf(sizeof why, why, "%s", tq_message());
     return tq_fail(TQ_MISUSE, "%s.%s: %s", table->name, column->name, why);
@@ -203,13 +206,35 @@ static enum tq_status run_command(struct tq_sql_table *table, sqlite3_value **va
 
 /* ---- Other rows in the way ---- */
 
-static enum tq_status choose_id(struct tq_sql_table *table, struct tq_change *change) {
-    bool found = false;
-    int64_t most = 0;
-    TQ_TRY(tq_writer_find(table, TQ_TEXT_LARGEST_ID, 0, NULL, &found, &most));
-    if (most == INT64_MAX) return tq_fail(TQ_FULL, "the largest rowid is taken; choose one");
-    change->id = most + 1;
+static enum tq_status learn_top(struct tq_sql_table *table) {
+    struct tq_writer *writer = table->writer;
+    if (writer->top_known && !table->repaired) return TQ_OK;
+    TQ_TRY(tq_writer_find(table, TQ_TEXT_LARGEST_ID, 0, NULL, &writer->top_known, &writer->top));
     return TQ_OK;
+}
+
+static enum tq_status choose_id(struct tq_sql_table *table, struct tq_change *change) {
+    struct tq_writer *writer = table->writer;
+    if (writer->top <= 0) tq_writer_forget(writer);
+    TQ_TRY(learn_top(table));
+    if (writer->top == INT64_MAX) return tq_fail(TQ_FULL, "the largest rowid is taken; choose one");
+    change->id = writer->top + 1;
+    return TQ_OK;
+}
+
+/* Rows are mostly inserted in rising order: then the largest rowid tells that there is none in the way. */
+static enum tq_status find_id(struct tq_sql_table *table, int64_t id, bool *found) {
+    int64_t other = 0;
+    TQ_TRY(learn_top(table));
+    *found = false;
+    if (id > table->writer->top) return TQ_OK;
+    return tq_writer_find(table, TQ_TEXT_HAS_ID, id, NULL, found, &other);
+}
+
+static void follow_top(struct tq_writer *writer, const struct tq_change *change, enum tq_status status) {
+    bool only_added = status == TQ_OK && change->has && !change->had && change->replaced_count == 0;
+    if (!only_added) tq_writer_forget(writer);
+    if (change->id > writer->top) writer->top = change->id;
 }
 
 static enum tq_status fail_key(sqlite3_value *key) {
@@ -237,7 +262,7 @@ static enum tq_status find_conflicts(struct tq_sql_table *table, sqlite3_value *
     bool found = false;
     int64_t other = 0;
     if (!change->own_id && !(change->had && change->id == change->old_id)) {
-        TQ_TRY(tq_writer_find(table, TQ_TEXT_HAS_ID, change->id, NULL, &found, &other));
+        TQ_TRY(find_id(table, change->id, &found));
         if (found && in_the_way(table, change, change->id) != TQ_OK) {
             return tq_fail(TQ_EXISTS, "rowid %lld exists already", (long long)change->id);
         }
@@ -352,6 +377,7 @@ static enum tq_status update(struct tq_sql_table *table, int count, sqlite3_valu
     TQ_TRY(tq_writer_get(table, &writer));
     enum tq_status status = read_change(table, count, values, change);
     if (status == TQ_OK) status = apply(table, values, change);
+    follow_top(writer, change, status);
     tq_writer_reset(writer);
     return status;
 }

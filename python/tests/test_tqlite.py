@@ -66,6 +66,13 @@ class Sql(Folder):
                                  capture_output=True, text=True)
             self.assertEqual(json.loads(run.stdout), [{"v": tqlite.__version__}])
 
+    def test_shell_needs_no_rare_library(self):
+        with open(os.path.join(os.path.dirname(tqlite.__file__), "tqshell"), "rb") as file:
+            program = file.read()
+        for library in (b"libcsv.so", b"libzip.so", b"libhdf5"):
+            self.assertNotIn(library, program)
+        self.assertIn(b"libsqlite3.so", program)
+
 
 class NumPy(Folder):
     def setUp(self):

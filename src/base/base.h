@@ -11,7 +11,7 @@
 #ifdef NDEBUG
 #define TQ_ASSERT(cond) ((void)0)
 #else
-_Noreturn void tq_assert_failed(const char *cond, const char *file, int line);
+TQ_API _Noreturn void tq_assert_failed(const char *cond, const char *file, int line);
 #define TQ_ASSERT(cond) ((cond) ? (void)0 : tq_assert_failed(#cond, __FILE__, __LINE__))
 #endif
 

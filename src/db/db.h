@@ -66,6 +66,29 @@ enum tq_status tq_access_range(struct tq_access *access, const float *query, dou
 enum tq_status tq_access_vector(struct tq_access *access, struct tq_segment *segment, uint32_t row, float *vector);
 enum tq_status tq_access_get(struct tq_access *access, int64_t id, float *vector);
 
+/* ---- What there is ---- */
+
+struct tq_spread {
+    uint64_t count;
+    double least, most, sum;
+};
+/* Of living rows: |x|; 1 / <u, x_hat>, the scale of an estimate; tan of the angle between u and x_hat (none where codes
+ * are packed). Rows of zeros have only the first. */
+struct tq_scales {
+    struct tq_spread norm, scale, error;
+    uint64_t zeros;
+};
+/* Reads all codes of a view. TQ_INTERRUPTED, TQ_CORRUPT. */
+enum tq_status tq_view_scales(const struct tq_format *format, const struct tq_view *view, struct tq_scales *scales);
+
+/* Bytes a second of one thread, from `bytes` bytes of memory: by the kernel that scans the first plane, and by plain
+ * loads, which is as fast as it could be. Takes half a second. */
+struct tq_machine_speed {
+    size_t bytes;
+    double scan, read;
+};
+enum tq_status tq_machine_measure(const struct tq_kernels *kernels, struct tq_machine_speed *speed);
+
 /* ---- Repair, for the library and for SQL ---- */
 
 struct tq_repairer {

@@ -1,5 +1,5 @@
-/* Lines that somebody types into tqshell, or that a script has: commands and SQL. Whatever they are, the shell goes on
- * to the end of the input.
+/* Lines that somebody types into tqshell, or that a script has: commands and SQL; and completion at each line's end.
+ * Whatever they are, the shell goes on to the end of the input.
  *
  * Nothing outside of an empty temporary folder may be touched: lines with a point, which alone can be commands, lose
  * what paths and URIs need; SQL may attach names in the folder only; functions that take paths cannot be called. */
@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shell/complete.h"
 #include "shell/session.h"
 #include "sql/tq_sqlite.h"
 #include "src/base/base.h"
@@ -32,8 +33,8 @@ static int stop(void *unused) {
 static bool is_inside(const char *name) { return name != NULL && strpbrk(name, "/%") == NULL; }
 
 static int authorize(void *unused, int action, const char *first, const char *second, const char *c, const char *d) {
-    static const char *const functions[] = {"load_extension", "readfile",   "writefile", "edit",
-                                            "tq_backup",      "tq_restore", "tq_salvage"};
+    static const char *const functions[] = {"load_extension", "readfile",   "writefile",  "edit",
+                                            "tq_backup",      "tq_restore", "tq_salvage", "tq_kernels" /* measures */};
     (void)unused, (void)c, (void)d;
     if (action == SQLITE_ATTACH) return is_inside(first) ? SQLITE_OK : SQLITE_DENY;
     if (action == SQLITE_PRAGMA) return strstr(first, "directory") == NULL ? SQLITE_OK : SQLITE_DENY;
@@ -58,7 +59,8 @@ static void confine_text(char *text) {
         size_t length = strcspn(line, "\n");
         bool may_be_command = memchr(line, '.', length) != NULL;
         for (size_t i = 0; may_be_command && i < length; i++)
-            if (strchr("/%", line[i]) != NULL) line[i] = '_';
+            if (strchr("/%", line[i]) != NULL || (line[i] == '.' && line[i + 1] == 'l'))
+                line[i + (line[i] == '.')] = '_'; /* .limit would lift those below */
         line += length;
     }
 }
@@ -93,10 +95,13 @@ static void make_file(const char *name, const void *bytes, size_t size) {
     (void)close(file);
 }
 
-/* What .import and .read may find: four vectors of two dimensions, and a script. */
+/* What .import and .read may find: four vectors of two dimensions, rows of text, some bad, and a script. */
 static void make_files(void) {
     static const char script[] = "CREATE TEMP TABLE IF NOT EXISTS seen(a);\n.mode line\nINSERT INTO seen VALUES (:a);\n"
                                  ".read again.sql\n";
+    static const char csv[] = "id,name,v\n7,a,\"[1,2]\"\n8,,\"[3,x]\"\n9,\"b,\n c\",\"[5,6]\"\n";
+    static const char words[] = "the 1 2\nof 3 4\nthe 5 6\n";
+    static const char jsonl[] = "{\"word\":\"a\",\"v\":[1,2]}\n{\"word\":1,\"v\":[1]}\n";
     static const char again[] = ".headers off\n.read again.sql\n";
     char npy[128 + 4 * 2 * sizeof(float)];
     const float vectors[8] = {1, 2, 3, 4, 5, 6, 7, 8};
@@ -107,6 +112,9 @@ static void make_files(void) {
     npy[127] = '\n';
     memcpy(npy + 128, vectors, sizeof vectors);
     make_file("v.npy", npy, sizeof npy);
+    make_file("v.csv", csv, sizeof csv - 1);
+    make_file("v.txt", words, sizeof words - 1);
+    make_file("v.jsonl", jsonl, sizeof jsonl - 1);
     make_file("script.sql", script, sizeof script - 1);
     make_file("again.sql", again, sizeof again - 1);
 }
@@ -129,15 +137,31 @@ static void open_folder(void) {
     (void)setrlimit(RLIMIT_FSIZE, &size);
 }
 
-/* A script stops at its first failure; here what follows is run as well. */
+static void complete_lines(struct shell_session *session, const char *text) {
+    char line[400];
+    for (; *text != 0; text += strcspn(text, "\n"), text += *text == '\n') {
+        struct shell_matches matches;
+        size_t length = strcspn(text, "\n");
+        if (length >= sizeof line) continue;
+        (void)snprintf(line, sizeof line, "%.*s", (int)length, text);
+        shell_complete(session, line, length, &matches);
+        fuzz_require(matches.start <= length && shell_matches_common(&matches) < 1 << 20, "the word's place");
+        shell_matches_clear(&matches);
+    }
+}
+
+/* Files are in the folder; programs, and leaving the folder, are what reach forbids. */
 static void run(const char *text) {
-    struct shell_session session = {0};
+    struct shell_session session = {.out = stdout, .reach = SHELL_REACH_FILES};
     fuzz_require(shell_session_open(&session, ":memory:") == TQ_OK, "a database");
     struct shell_lines lines = {.name = "input", .text = text};
     do {
         (void)shell_session_run(&session, &lines);
     } while (*lines.text != 0 && !session.quit);
+    complete_lines(&session, text);
+    (void)shell_output_set(&session, NULL, false);
     shell_session_close(&session);
+    shell_session_free(&session);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -19,6 +19,14 @@ cp "$root"/examples/* "$tmp/src/"
 check() { # <folder of programs> <name of the stores>
     "$1/search" "$tmp/$2-search"
     "$1/service" "$tmp/$2-service"
+    "$1/import" "$tmp/$2-npy" "$root/tests/data/query.f16.npy" | grep -qx "1000 rows of 100 dimensions, from npy"
+    failed=$("$1/import" "$tmp/$2-none" "$tmp/none.npy" 2>&1) && return 1 # its message comes through libtq.so
+    [ "$failed" = "open: $tmp/none.npy: No such file or directory" ]
+    hdf5=$("$1/import" "$tmp/$2-hdf5" "$root/tests/data/tiny.hdf5" 2>&1) || true
+    case "$hdf5" in
+    "50 rows of 8 dimensions, from hdf5" | *"this build cannot read hdf5: it was made without HDF5") ;;
+    *) echo "$hdf5" >&2 && return 1 ;;
+    esac
 }
 
 echo "== find_package(tq)"
@@ -30,11 +38,13 @@ echo "== pkg-config tq"
 libdir=$(dirname "$(find "$tmp/prefix" -name libtq.so)")
 export PKG_CONFIG_PATH=$libdir/pkgconfig
 mkdir "$tmp/pc"
-for name in search service; do
+for name in search:tq service:tq import:tq_io; do
     # shellcheck disable=SC2046 # words are wanted
-    "$cc" -std=gnu17 -Wall -Wextra -Werror "$tmp/src/$name.c" -o "$tmp/pc/$name" \
-        $(pkg-config --cflags --libs tq) -lm -lpthread
+    "$cc" -std=gnu17 -Wall -Wextra -Werror "$tmp/src/${name%:*}.c" -o "$tmp/pc/${name%:*}" \
+        $(pkg-config --cflags --libs "${name#*:}") -lm -lpthread
 done
+# Programs that search need nothing of what files of vectors need.
+[ "$(pkg-config --libs tq | grep -c tq_io)" = 0 ]
 LD_LIBRARY_PATH=$libdir check "$tmp/pc" pc
 
 version=$(pkg-config --modversion tq)

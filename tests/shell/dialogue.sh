@@ -1,4 +1,4 @@
 #!/bin/bash
 # tqshell as it is typed at a terminal. tests/shell/dialogue.sh <build folder>
 set -euo pipefail
-exec python3 "$(dirname "$0")/dialogue.py" "$(cd "$1" && pwd)/tqshell"
+exec python3 "$(dirname "$0")/dialogue.py" "$1"

@@ -5,25 +5,7 @@ set -euo pipefail
 
 shell=$(cd "$1" && pwd)/tqshell
 here=$(cd "$(dirname "$0")" && pwd)
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-ln -s "$here/../data" "$tmp/data"
-cd "$tmp"
-python3 "$here/make_npy.py" "$tmp"
-passed=0
-failed=0
-
-note() { # <what> <0 if it went well>
-    if [ "$2" -eq 0 ]; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $1" >&2
-    fi
-}
-
-# What differs from run to run: seconds, rates, the instruction set, the temporary folder.
-constant() { sed -E "s/[0-9.]+ s \([0-9]+\/s\)$/* s/; s/^time: .*/time: */; s#$tmp#TMP#g; s/^isa,.*/isa,*/"; }
+. "$here/checks.bash"
 
 session() { # <file.tqs>
     local name status=0
@@ -34,28 +16,6 @@ session() { # <file.tqs>
     status=0
     diff -u "$here/$name.expected" "$name.out" >&2 || status=1
     note "$name.tqs" "$status"
-}
-
-fails() { # <status> <part of the message> <argument of tqshell>...
-    local want=$1 text=$2 status=0
-    shift 2
-    "$shell" "$@" >fails.out 2>fails.err </dev/null || status=$?
-    if [ "$status" -eq "$want" ] && grep -qF -- "$text" fails.err; then
-        note "$*" 0
-    else
-        note "tqshell $*: status $status, not $want, or not \"$text\" but: $(cat fails.err)" 1
-    fi
-}
-
-prints() { # <output> <argument of tqshell>...
-    local want=$1 got status=0
-    shift
-    got=$("$shell" "$@" 2>&1 </dev/null) || status=$?
-    if [ "$status" -eq 0 ] && [ "$got" = "$want" ]; then
-        note "$*" 0
-    else
-        note "tqshell $*: status $status, $(printf 'wanted:\n%s\ngot:\n%s' "$want" "$got")" 1
-    fi
 }
 
 for file in "$here"/*.tqs; do session "$file"; done
@@ -98,8 +58,8 @@ note "Ctrl-C in a script" $status
 # ---- Commands ----
 fails 1 'unknown command ".bogus"; .help lists them' :memory: '.bogus'
 fails 1 'ambiguous command ".ex"' :memory: '.ex'
-fails 1 'usage: .mode table|csv|json|line|column' :memory: '.mode'
-fails 1 'it must be table, csv, json, line or column' :memory: '.mode html'
+fails 1 'it must be table, box, column, markdown, line, list, tabs, csv, json, jsonl, quote, insert or html' :memory: \
+    '.mode ascii'
 fails 1 'usage: .timer on|off' :memory: '.timer maybe'
 fails 1 'a quote is not closed' :memory: ".read 'x"
 fails 1 'missing.sql: No such file' :memory: '.read missing.sql'
@@ -116,31 +76,4 @@ for file in missing/x.db "$here/run.sh"; do
     fails 1 "$file: " :memory: 'CREATE TABLE kept(x)' ".open $file"
 done
 
-# ---- Import ----
-fails 1 'usage: .import FILE.npy TABLE' :memory: '.import'
-fails 1 'usage: .import FILE.npy TABLE' :memory: '.import good.npy t --first'
-fails 1 'it must be a whole number' :memory: '.import good.npy t --first-id x'
-fails 1 'do not suffice for 3 rows' :memory: '.import good.npy t --first-id 9223372036854775806'
-"$shell" edge.db '.import one.npy t --first-id 9223372036854775807' 2>/dev/null
-prints '9223372036854775807' -csv edge.db 'SELECT rowid FROM t'
-fails 1 'absent.npy: No such file' :memory: '.import absent.npy t'
-fails 1 'Fortran order' :memory: '.import fortran.npy t'
-fails 1 "elements are '|O'" :memory: '.import object.npy t'
-fails 1 "elements are '<i8'" :memory: '.import integers.npy t'
-fails 1 'the file holds' :memory: '.import truncated.npy t'
-fails 1 'the file holds' :memory: '.import lying.npy t'
-fails 1 'must be (rows, dimensions)' :memory: '.import cube.npy t'
-fails 1 'not a .npy file' :memory: '.import text.npy t'
-fails 1 'not a regular file' :memory: '.import . t'
-fails 1 'not a regular file' :memory: '.import empty.npy t'
-fails 1 'not a tq table' :memory: 'CREATE TABLE t(embedding)' '.import good.npy t'
-fails 1 't has 3 dimensions, good.npy has 2' :memory: 'CREATE VIRTUAL TABLE t USING tq(embedding FLOAT[3])' \
-    '.import good.npy t'
-fails 1 'nan.npy, row 1' whole.db '.import nan.npy t'
-prints '' whole.db .tables # not even the table stays
-fails 1 'rowid 2 exists already; the largest is 2' whole.db \
-    'CREATE VIRTUAL TABLE t USING tq(v FLOAT[2]); INSERT INTO t(rowid, v) VALUES(2, NULL)' '.import good.npy t'
-prints $'2\n1' -csv whole.db 'SELECT rowid FROM t' 'SELECT count(*) FROM t'
-
-echo "shell: $passed passed, $failed failed"
-test "$failed" -eq 0
+done_with shell

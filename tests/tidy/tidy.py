@@ -117,6 +117,7 @@ def fits(path, patterns):
 # ---- Rules: each takes a Tree and yields (path, line, text) ----
 
 def rule_include_direction(tree):
+    public = [path for path, _ in tree.sections["public"]]
     for file in tree.c_files:
         owners = [(folder, allowed) for folder, allowed in tree.sections["includes"]
                   if file.path.startswith(folder + "/")]
@@ -129,6 +130,8 @@ def rule_include_direction(tree):
             if not match:
                 continue
             name = match.group(1)
+            if file.path in public and "src/" + name in public:
+                continue  # installed side by side
             if not tree.exists(name):
                 yield file.path, number, f'"{name}": includes are written from the root'
             elif not fits(name, allowed):

@@ -7,6 +7,7 @@ import tempfile
 
 RIGHT = {
     "src/tq.h": "#ifndef TQ_H\n#define TQ_H\n#define TQ_API\nTQ_API int tq_one(int number);\n#endif\n",
+    "src/tq_io.h": '#ifndef TQ_IO_H\n#define TQ_IO_H\n#include "tq.h"\n#endif\n',
     "src/base/base.h": '#include "src/tq.h"\n',
     "src/base/status.c": '#include "src/base/base.h"\n\nint tq_one(int number) { return number; }\n',
     "kernels/dispatch.c": "int tq_scan_scalar;\n",
@@ -38,6 +39,7 @@ CASES = [
     ("include_direction", "sql/a.c", '#include "storage/storage.h"\n', True),
     ("include_direction", "shell/a.c", '#include "storage/env.h"\n', True),
     ("include_direction", "examples/a.c", '#include "src/tq.h"\n', True),
+    ("include_direction", "src/base/a.h", '#include "tq.h"\n', True),
     ("include_direction", "storage/a.c", '#include "storage.h"\n', True),
     ("include_direction", "bench/a.c", '#include "kernels/dispatch.c"\n', True),
     ("include_direction", "docs/a.c", "int x;\n", True),
