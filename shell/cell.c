@@ -15,7 +15,8 @@ static void append_replacement(sqlite3_str *out) { sqlite3_str_appendall(out, "\
 
 /* ---- Plain ---- */
 
-static void append_plain_text(sqlite3_str *out, const unsigned char *text, int size) {
+void shell_append_plain(sqlite3_str *out, const char *plain, int size) {
+    const unsigned char *text = (const unsigned char *)plain;
     for (int i = 0; i < size;) {
         int bytes = (int)tq_utf8_bytes((const char *)text + i, (size_t)(size - i));
         unsigned char c = text[i];
@@ -74,7 +75,9 @@ void shell_cell_plain(sqlite3_str *out, sqlite3_stmt *statement, int column) {
     case SQLITE_BLOB:
         append_plain_blob(out, sqlite3_column_blob(statement, column), sqlite3_column_bytes(statement, column));
         break;
-    default: append_plain_text(out, sqlite3_column_text(statement, column), sqlite3_column_bytes(statement, column));
+    default:
+        shell_append_plain(out, (const char *)sqlite3_column_text(statement, column),
+                           sqlite3_column_bytes(statement, column));
     }
 }
 

@@ -179,6 +179,15 @@ enum tq_status shell_grid_row(struct shell_render *render) {
     return TQ_OK;
 }
 
+/* A column without an alias is called by its expression, which may take several lines. */
+static char *plain_name(sqlite3_stmt *statement, int column) {
+    const char *name = sqlite3_column_name(statement, column);
+    sqlite3_str *plain = sqlite3_str_new(NULL);
+    if (name != NULL) shell_append_plain(plain, name, (int)strlen(name));
+    char *built = sqlite3_str_finish(plain);
+    return built != NULL || name == NULL || *name != '\0' ? built : sqlite3_mprintf(""); /* nothing is built as NULL */
+}
+
 static enum tq_status open_columns(struct shell_render *render) {
     struct shell_grid *grid = render->grid;
     for (int i = 0; i < render->columns; i++) {
@@ -187,7 +196,7 @@ static enum tq_status open_columns(struct shell_render *render) {
         grid->right[i] = width <= 0;
         grid->widths[i] = abs(width);
         grid->limits[i] = width != 0 ? abs(width) : render->look->wrap;
-        char *name = sqlite3_mprintf("%s", sqlite3_column_name(render->statement, i));
+        char *name = plain_name(render->statement, i);
         grid->cells[i] = render->look->mode == SHELL_MARKDOWN ? escape_bars(name) : name;
         if (grid->cells[i] == NULL) return tq_fail(TQ_NOMEM, "out of memory");
     }
