@@ -118,12 +118,14 @@ static enum tq_status open_reader(struct import *import) {
 }
 
 static enum tq_status find_table(struct import *import, const char *word) {
-    if (import->options.schema == NULL) return shell_table_find(import->session, word, &import->table);
-    char *full = sqlite3_mprintf("%s.%s", import->options.schema, word);
+    const char *schema = import->options.schema;
+    if (schema == NULL) return shell_table_find(import->session, word, &import->table);
+    char *full = sqlite3_mprintf("%s.%s", schema, word);
     if (full == NULL) return tq_fail(TQ_NOMEM, "out of memory");
     enum tq_status status = shell_table_find(import->session, full, &import->table);
     sqlite3_free(full);
-    return status;
+    if (status != TQ_OK || sqlite3_stricmp(import->table.schema, schema) == 0) return status;
+    return tq_fail(TQ_MISUSE, "--schema: there is no database \"%s\"; .databases lists them", schema);
 }
 
 static enum tq_status check_made(const struct import *import) {
@@ -265,7 +267,7 @@ static void append_what(const struct import *import, sqlite3_str *out) {
     if (key != NULL) sqlite3_str_appendf(out, ", key %s", key);
     if (key == NULL && import->row_ids && import->rows > 0) {
         sqlite3_str_appendf(out, ", rowids %lld to %lld", import->options.first_id + import->options.skip,
-                            import->options.first_id + import->row - 1);
+                            import->options.first_id + (import->row - 1));
     }
     if (import->bad > 0)
         sqlite3_str_appendf(out, ", %s bad row%s skipped", grouped(import->bad, text), import->bad == 1 ? "" : "s");

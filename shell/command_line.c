@@ -106,9 +106,12 @@ static enum tq_status split(char *line, char **words, int *count) {
     }
 }
 
-static enum tq_status run_words(struct shell_session *session, int count, char **words) {
+/* `semicolon`: one stood apart behind the words. It ends the command as it ends SQL, or is the word that is missing. */
+static enum tq_status run_words(struct shell_session *session, int count, char **words, bool semicolon) {
     const struct shell_command *command = NULL;
+    char separator[] = ";";
     TQ_TRY(shell_command_find(words[0], &command));
+    if (semicolon && count - 1 < command->least && count < WORDS_MAX) words[count++] = separator;
     if (count - 1 < command->least || count - 1 > command->most) return shell_command_usage(command->name);
     if (command->reach > session->reach) {
         return tq_fail(TQ_MISUSE, "%s is not allowed with -safe", command->name);
@@ -122,8 +125,9 @@ enum tq_status shell_command_run(struct shell_session *session, const char *line
     if (copy == NULL) return tq_fail(TQ_NOMEM, "out of memory");
     size_t length = strlen(copy);
     while (length > 1 && strchr(" \t;", copy[length - 1]) != NULL) copy[--length] = '\0';
+    bool semicolon = strspn(line + length, " \t") > 0 && strchr(line + length, ';') != NULL;
     enum tq_status status = split(copy, words, &count);
-    if (status == TQ_OK) status = run_words(session, count, words);
+    if (status == TQ_OK) status = run_words(session, count, words, semicolon);
     free(copy);
     (void)fflush(session->out);
     return status;

@@ -1,10 +1,13 @@
 /* Lines by libedit, whose own interface is used because the one it borrows from readline swallows Ctrl-C. */
 #include <errno.h>
+#include <fcntl.h>
 #include <histedit.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "shell/complete.h"
@@ -35,13 +38,48 @@ static char *get_prompt(EditLine *el) {
     return edit->prompt;
 }
 
-/* One character, or -1 as soon as a signal has come: libedit itself would go on reading. */
+static volatile sig_atomic_t continued;
+
+static void handle_continue(int number) {
+    (void)number;
+    continued = 1;
+}
+
+/* After Ctrl-Z and fg the terminal has the modes of the shell that stopped this one, and its text. */
+static void take_terminal_again(EditLine *el) {
+    continued = 0;
+    (void)el_set(el, EL_PREP_TERM, 0); /* else libedit believes that nothing has changed */
+    (void)el_set(el, EL_PREP_TERM, 1);
+    (void)el_set(el, EL_REFRESH);
+}
+
+/* A key that comes together with Ctrl-C ends the waiting in its place: it belongs to the next line. */
+static struct {
+    bool kept;
+    char byte;
+} after_interrupt;
+
+static ssize_t get_byte(char *byte) {
+    if (after_interrupt.kept) {
+        after_interrupt.kept = false;
+        *byte = after_interrupt.byte;
+        return 1;
+    }
+    ssize_t got = read(STDIN_FILENO, byte, 1);
+    if (got <= 0 || !shell_interrupt_seen()) return got;
+    after_interrupt.kept = true;
+    after_interrupt.byte = *byte;
+    errno = EINTR;
+    return -1;
+}
+
+/* One character, or -1 as soon as Ctrl-C has come: libedit itself would go on reading. */
 static int get_character(EditLine *el, wchar_t *character) {
     mbstate_t state = {0};
-    (void)el;
     for (;;) {
         char byte;
-        ssize_t got = read(STDIN_FILENO, &byte, 1);
+        ssize_t got = get_byte(&byte);
+        if (continued) take_terminal_again(el);
         if (got < 0 && errno == EINTR && !shell_interrupt_seen()) continue;
         if (got <= 0) return (int)got;
         size_t used = mbrtowc(character, &byte, 1, &state);
@@ -134,6 +172,48 @@ static void open_history(struct shell_edit *edit) {
     if (edit->path != NULL) (void)history(edit->history, &event, H_LOAD, edit->path);
 }
 
+static bool write_history(const struct shell_edit *edit, int file) {
+    HistEvent event;
+    FILE *out = fdopen(file, "w");
+    if (out == NULL) {
+        (void)close(file);
+        return false;
+    }
+    bool good = history(edit->history, &event, H_SAVE_FP, out) >= 0 && fflush(out) == 0 && ferror(out) == 0;
+    return fclose(out) == 0 && good;
+}
+
+/* Beside its place and then renamed, so that a full disk leaves the old one; directly where the folder refuses that. */
+static void replace_history(const struct shell_edit *edit, const char *path, const struct stat *old) {
+    HistEvent event;
+    char *aside = NULL;
+    if (asprintf(&aside, "%s.new-%ld", path, (long)getpid()) < 0) return;
+    int file = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (file < 0) {
+        if (errno == EACCES) (void)history(edit->history, &event, H_SAVE, path);
+    } else {
+        /* With sudo it is still its owner's. */
+        bool owned = old == NULL || fchown(file, old->st_uid, old->st_gid) == 0 || old->st_uid == geteuid();
+        if (!write_history(edit, file) || !owned || rename(aside, path) != 0) (void)unlink(aside);
+    }
+    free(aside);
+}
+
+/* A device, such as /dev/null, gets nothing: libedit would take away everybody's rights to it. */
+static void save_history(const struct shell_edit *edit) {
+    struct stat old;
+    HistEvent event;
+    if (edit->history == NULL || edit->path == NULL) return;
+    bool there = stat(edit->path, &old) == 0;
+    if (there && !S_ISREG(old.st_mode)) return;
+    char *place = there ? realpath(edit->path, NULL) : NULL; /* behind links, which stay */
+    if (!there && lstat(edit->path, &old) == 0)
+        (void)history(edit->history, &event, H_SAVE, edit->path); /* a link to what is not there yet */
+    else
+        replace_history(edit, place != NULL ? place : edit->path, there ? &old : NULL);
+    free(place);
+}
+
 /* As one line, so that one step back brings all of it; a comment that ends with its line would swallow the rest. */
 void shell_edit_remember(struct shell_edit *edit, const char *text) {
     HistEvent event;
@@ -178,9 +258,8 @@ struct shell_edit *shell_edit_open(struct shell_session *session) {
 static EditLine *volatile kept;
 
 void shell_edit_close(struct shell_edit *edit) {
-    HistEvent event;
     if (edit == NULL) return;
-    if (edit->history != NULL && edit->path != NULL) (void)history(edit->history, &event, H_SAVE, edit->path);
+    save_history(edit);
     /* el_end() loses the names that EL_ADDFN has copied; the program ends, and the terminal is as it was after each
      * line. */
     kept = edit->el;
@@ -205,7 +284,11 @@ enum shell_got shell_edit_line(struct shell_edit *edit, const char *prompt, cons
     int count = 0;
     set_prompt(edit, prompt);
     el_resize(edit->el);
+    struct sigaction action = {.sa_handler = handle_continue}, before; /* no SA_RESTART: reading a key must end */
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGCONT, &action, &before);
     const char *got = el_gets(edit->el, &count);
+    (void)sigaction(SIGCONT, &before, NULL); /* other reads would take its end for that of the file */
     if (shell_interrupt_seen()) {
         (void)fputs("^C\n", stdout);
         (void)fflush(stdout);

@@ -84,7 +84,7 @@ static enum tq_status take_line(struct shell_session *session, struct shell_line
     if (size != lines->size) return tq_fail(TQ_MISUSE, "byte %zu of the line is NUL, which ends no text", size + 1);
     if (pending->text == NULL) {
         const char *first = shell_tokens_skip(line);
-        if (*first == '\0') return TQ_OK;
+        if (*first == '\0' || *line == '#') return TQ_OK; /* #: a comment, or the first line of a program */
         if (*first == '.') return run_command(session, first);
         pending->text = sqlite3_str_new(NULL);
         pending->scan = (struct shell_scan){0};

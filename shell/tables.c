@@ -132,8 +132,11 @@ static enum tq_status look_for(struct shell_session *session, const char *name, 
 static enum tq_status look_in_schemas(struct shell_session *session, const char *name, int prefix, const char *word,
                                       struct shell_table *table, bool *known) {
     sqlite3_stmt *statement = NULL;
-    TQ_TRY(
-        shell_prepare(session, "SELECT name FROM pragma_database_list ORDER BY seq <> 1, seq", NULL, NULL, &statement));
+    TQ_TRY(shell_prepare(session,
+                         "SELECT name FROM (SELECT name, seq FROM pragma_database_list"
+                         " UNION SELECT 'temp', 1)" /* not listed before it is used */
+                         " ORDER BY seq <> 1, seq",
+                         NULL, NULL, &statement));
     enum tq_status status = TQ_OK;
     int rc = SQLITE_ROW;
     while (status == TQ_OK && table->kind == SHELL_TABLE_MISSING && (rc = sqlite3_step(statement)) == SQLITE_ROW) {

@@ -1,5 +1,5 @@
 /* Connections, schemas and tables: finding, opening, counting. */
-#include "sql/where.h"
+#include "sql/vtab.h"
 
 #include <string.h>
 
@@ -191,6 +191,7 @@ enum tq_status tq_sql_table_acquire(struct tq_sql *sql, const char *schema, cons
         t = NULL;
     }
     if (t == NULL) TQ_TRY(table_make(sql, schema, name, count, arguments, &t));
+    t->doubted = t->doubted || t->created;
     t->refs++;
     *table = t;
     return TQ_OK;
@@ -224,7 +225,33 @@ static enum tq_status open_parts(struct tq_sql_table *table) {
     return TQ_OK;
 }
 
+static enum tq_status read_number(struct tq_sql_table *table, bool *found, int64_t *number) {
+    return tq_sql_once(table, "SELECT number FROM \"%w\".\"%w_state\" ORDER BY part LIMIT 1", 0, found, number);
+}
+
+enum tq_status tq_sql_table_stands(struct tq_sql_table *table, bool *stands) {
+    int64_t number = 0;
+    TQ_TRY(tq_sql_once(table, "SELECT 1 FROM \"%w\".sqlite_master WHERE name = '%q_state'", 0, stands, NULL));
+    if (*stands) TQ_TRY(read_number(table, stands, &number));
+    *stands = *stands && number == table->number;
+    return TQ_OK;
+}
+
+/* SQLite calls no xRollbackTo for savepoints that are older than the table: after ROLLBACK TO its name may be that of
+ * the table that was dropped or renamed before it was made. */
+static enum tq_status settle(struct tq_sql_table *table) {
+    bool stands = true;
+    if (table->place != NULL) TQ_TRY(tq_sql_table_stands(table, &stands));
+    if (!stands) {
+        TQ_TRY(tq_cursors_detach(table));
+        tq_sql_table_close(table);
+    }
+    table->doubted = false;
+    return TQ_OK;
+}
+
 enum tq_status tq_sql_table_open(struct tq_sql_table *table) {
+    if (table->doubted) TQ_TRY(settle(table));
     if (table->engines != NULL) return TQ_OK;
     if (table->place == NULL) TQ_TRY(place_acquire(table->sql, table->schema, false, &table->place));
     tq_sql_parts_hold(table);
@@ -392,11 +419,11 @@ enum tq_status tq_sql_table_create(struct tq_sql_table *table) {
         TQ_TRY(tq_format_init(&format, &tq_declaration_vector(&table->declaration, v)->options));
     }
     if (table->place == NULL) TQ_TRY(place_acquire(table->sql, table->schema, true, &table->place));
-    int64_t number = 0; /* indexes are named by it, because RENAME leaves their names as they are */
     TQ_TRY(create_parts(table));
-    TQ_TRY(tq_sql_once(table, "SELECT number FROM \"%w\".\"%w_state\" ORDER BY part LIMIT 1", 0, NULL, &number));
-    TQ_TRY(create_tables_beside(table, number));
-    return create_indexes(table, number);
+    TQ_TRY(read_number(table, NULL, &table->number));
+    /* Indexes are named by it, because RENAME leaves their names as they are. */
+    TQ_TRY(create_tables_beside(table, table->number));
+    return create_indexes(table, table->number);
 }
 
 static const char *const shadows[] = {"rows", "log", "seg", "gc", "state", "aux", "parts"};
@@ -428,6 +455,7 @@ enum tq_status tq_sql_table_rename(struct tq_sql_table *table, const char *name)
     for (size_t i = 0; i < table->part_capacity && status == TQ_OK; i++) {
         if (table->parts[i] != NULL && table->parts[i]->used) status = tq_table_sync(table->parts[i]->table);
     }
+    if (status == TQ_OK) status = read_number(table, NULL, &table->number);
     if (status == TQ_OK) tq_sql_table_close(table);
     for (size_t i = 0; i < TQ_COUNT(shadows) && status == TQ_OK; i++) {
         bool absent = (strcmp(shadows[i], "aux") == 0 && d->apart == 0) ||
@@ -442,5 +470,6 @@ enum tq_status tq_sql_table_rename(struct tq_sql_table *table, const char *name)
     }
     tq_free(table->name);
     table->name = copy;
+    table->created = true;
     return TQ_OK;
 }

@@ -100,7 +100,10 @@ struct tq_sql_table {
     struct tq_writer *writer;       /* write.c's */
     int holds;                      /* what runs uses parts: none may be closed */
     bool repaired;                  /* by the running transaction: its end by ROLLBACK closes all parts */
-    bool created;                   /* by the running transaction, of which a part may have been rolled back */
+    bool created;                   /* or renamed, by the running transaction, of which a part may be rolled back */
+    bool doubted;                   /* created and connected anew, or rolled back: perhaps its name is another's */
+    int64_t number;                 /* of its index, if created */
+    int closed_in;                  /* savepoint that cannot be rolled back to, plus 1: RENAME let go of its rows */
     struct tq_sql_cursor *cursors;  /* open ones */
     uint64_t changes;               /* grows whenever what cursors have borrowed may be gone */
     uint64_t rows_seen;             /* live rows when last looked at: for costs */
@@ -123,6 +126,8 @@ enum tq_status tq_sql_table_connect(struct tq_sql *sql, const char *schema, cons
 
 /* Open folder and index unless they are open. An existing table without its folder is an error that names both. */
 enum tq_status tq_sql_table_open(struct tq_sql_table *table);
+/* Whether the index that was made for a created table is still the one of its name. */
+enum tq_status tq_sql_table_stands(struct tq_sql_table *table, bool *stands);
 /* Let go of folder, index and statements; the next use opens them again. */
 void tq_sql_table_close(struct tq_sql_table *table);
 /* CREATE: make the folder if need be, and the tables. */

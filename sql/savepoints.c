@@ -41,7 +41,8 @@ static void ended(struct tq_sql_table *table) {
         part->used = false;
         part->mark_count = 0;
     }
-    table->repaired = table->created = false;
+    table->repaired = table->created = table->doubted = false;
+    table->closed_in = 0;
     table->changes++;
     tq_writer_forget(table->writer);
 }
@@ -52,20 +53,24 @@ static void undo_all(struct tq_sql_table *table) {
     for (size_t number = 0; number < table->part_capacity; number++) {
         if (may_be_new(table, number) || is_in_use(table, number)) tq_sql_part_lose(table, number);
     }
+    bool doubted = table->created || table->doubted;
     ended(table);
+    table->doubted = doubted; /* a statement that is kept prepared may keep it for the older table of its name */
+}
+
+/* SQLite calls no xRollbackTo for savepoints that are older than the table: ROLLBACK TO has taken it away, and what it
+ * had written. */
+static enum tq_status look_if_there(struct tq_sql_table *table, bool *there) {
+    *there = !table->gone;
+    return table->created && *there ? tq_sql_table_stands(table, there) : TQ_OK;
 }
 
 static enum tq_status sync_parts(struct tq_sql_table *table) {
     struct tq_sql_part *part = NULL;
     bool there = true;
-    /* SQLite calls no xRollbackTo for savepoints that are older than the table: ROLLBACK TO has taken it away, and
-     * what it had written. */
-    if (table->created) {
-        const char *look = "SELECT 1 FROM \"%w\".sqlite_master WHERE name = '%q_rows'";
-        TQ_TRY(tq_sql_once(table, look, 0, &there, NULL));
-    }
+    TQ_TRY(look_if_there(table, &there));
     TQ_TRY(tq_cursors_detach(table));
-    if (!there || table->gone) {
+    if (!there) {
         undo_all(table);
         return TQ_OK;
     }
@@ -158,15 +163,14 @@ int tq_vtab_release(sqlite3_vtab *vtab, int savepoint) {
     struct tq_sql_table *table = table_of(vtab);
     struct tq_sql_part *part = NULL;
     for (size_t number = 0; (part = next_used(table, &number)) != NULL; number++) forget(part, savepoint);
+    if (savepoint < table->closed_in) table->closed_in = 0;
     return SQLITE_OK;
 }
 
 /* A part that has nothing older than the savepoint is let go of: it may have been made since, and what is there is
  * read again when it is needed, under the name that the table then has. */
-int tq_vtab_rollback_to(sqlite3_vtab *vtab, int savepoint) {
-    struct tq_sql_table *table = table_of(vtab);
-    tq_sql_parts_hold(table); /* a statement of ours that gets no memory makes SQLite roll back everything */
-    enum tq_status status = tq_cursors_detach(table);
+static enum tq_status undo_parts(struct tq_sql_table *table, int savepoint) {
+    enum tq_status status = TQ_OK;
     for (size_t number = 0; number < table->part_capacity; number++) {
         struct tq_sql_part *part = table->parts[number];
         if (part == NULL || (!part->used && !may_be_new(table, number))) continue;
@@ -179,8 +183,46 @@ int tq_vtab_rollback_to(sqlite3_vtab *vtab, int savepoint) {
         forget(part, savepoint + 1);
         if (status == TQ_OK) status = undone;
     }
+    return status;
+}
+
+int tq_vtab_rollback_to(sqlite3_vtab *vtab, int savepoint) {
+    struct tq_sql_table *table = table_of(vtab);
+    size_t number = 0;
+    bool there = true;
+    if (table->closed_in > 0 && savepoint < table->closed_in) {
+        /* Of a statement: then SQLite rolls back everything. */
+        return tq_vtab_fail(vtab, tq_fail(TQ_IO, "the rows of a bulk cannot be kept; roll the transaction back"));
+    }
+    tq_sql_parts_hold(table); /* a statement of ours that gets no memory makes SQLite roll back everything */
+    enum tq_status status = tq_cursors_detach(table);
+    if (status == TQ_OK && next_used(table, &number) != NULL) status = look_if_there(table, &there);
+    if (!there) undo_all(table);
+    enum tq_status undone = undo_parts(table, savepoint);
     tq_sql_parts_let_go(table);
     tq_writer_forget(table->writer);
     table->changes++;
+    if (status == TQ_OK) status = undone;
     return status == TQ_OK ? SQLITE_OK : tq_vtab_fail(vtab, status);
+}
+
+/* ---- DROP and RENAME ---- */
+
+/* They close the table, and so forget what only it can undo. For their own savepoint, which is the last one, there is
+ * the way back of rolling back everything: *bulk. */
+enum tq_status tq_vtab_check_close(const struct tq_sql_table *table, bool *bulk, int *savepoint) {
+    const struct tq_sql_part *part = NULL;
+    *bulk = false;
+    for (size_t number = 0; (part = next_used(table, &number)) != NULL; number++) {
+        for (size_t i = 0; i < part->mark_count; i++) {
+            if (!tq_table_undoes(part->table, part->marks[i].mark)) continue;
+            if (i + 1 < part->mark_count) {
+                return tq_fail(TQ_MISUSE, "many rows were inserted before a savepoint that is open: RELEASE it, or "
+                                          "COMMIT, before the table is dropped or renamed");
+            }
+            *bulk = true;
+            *savepoint = part->marks[i].savepoint;
+        }
+    }
+    return TQ_OK;
 }

@@ -76,9 +76,21 @@ static int vtab_disconnect(sqlite3_vtab *vtab) {
     return SQLITE_OK;
 }
 
+/* The rows of a bulk went with the table when it was closed: only a code after which SQLite rolls back will do. */
+static enum tq_status fail_closed(enum tq_status status, bool bulk) {
+    if (status == TQ_OK || !bulk) return status;
+    char text[400];
+    sqlite3_snprintf(sizeof text, text, "%s", tq_message());
+    return tq_fail(TQ_IO, "%s; the transaction was rolled back", text);
+}
+
 static int vtab_destroy(sqlite3_vtab *vtab) {
-    enum tq_status status = tq_cursors_detach(((struct tq_vtab *)vtab)->table);
-    if (status == TQ_OK) status = tq_sql_table_drop(((struct tq_vtab *)vtab)->table);
+    struct tq_sql_table *table = ((struct tq_vtab *)vtab)->table;
+    bool bulk = false;
+    int savepoint = 0;
+    enum tq_status status = tq_vtab_check_close(table, &bulk, &savepoint);
+    if (status == TQ_OK) status = tq_cursors_detach(table);
+    if (status == TQ_OK) status = fail_closed(tq_sql_table_drop(table), bulk);
     if (status != TQ_OK) return tq_vtab_fail(vtab, status);
     return vtab_disconnect(vtab);
 }
@@ -86,10 +98,14 @@ static int vtab_destroy(sqlite3_vtab *vtab) {
 static int vtab_rename(sqlite3_vtab *vtab, const char *name) {
     struct tq_sql_table *table = ((struct tq_vtab *)vtab)->table;
     sqlite3_int64 last = sqlite3_last_insert_rowid(table->sql->db);
+    bool bulk = false;
+    int savepoint = 0;
     enum tq_status status = tq_declaration_check_name(&table->declaration, name);
     tq_sql_parts_hold(table);
+    if (status == TQ_OK) status = tq_vtab_check_close(table, &bulk, &savepoint);
     if (status == TQ_OK) status = tq_cursors_detach(table);
-    if (status == TQ_OK) status = tq_sql_table_rename(table, name);
+    if (status == TQ_OK) status = fail_closed(tq_sql_table_rename(table, name), bulk);
+    if (status == TQ_OK && bulk) table->closed_in = savepoint + 1;
     tq_sql_parts_let_go(table);
     sqlite3_set_last_insert_rowid(table->sql->db, last);
     return status == TQ_OK ? SQLITE_OK : tq_vtab_fail(vtab, status);

@@ -212,5 +212,7 @@ int tq_vtab_rollback(sqlite3_vtab *vtab);
 int tq_vtab_savepoint(sqlite3_vtab *vtab, int savepoint);
 int tq_vtab_release(sqlite3_vtab *vtab, int savepoint);
 int tq_vtab_rollback_to(sqlite3_vtab *vtab, int savepoint);
+/* Before DROP and RENAME. *bulk: rows will be nowhere if the statement fails; *savepoint: its own. */
+enum tq_status tq_vtab_check_close(const struct tq_sql_table *table, bool *bulk, int *savepoint);
 
 #endif

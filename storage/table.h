@@ -64,6 +64,9 @@ void tq_table_rolled_back(struct tq_table *table);
 /* A point of this part to go back to: take it when a savepoint is opened; call undo after SQLite's ROLLBACK TO. */
 uint64_t tq_table_mark(struct tq_table *table);
 enum tq_status tq_table_undo(struct tq_table *table, uint64_t mark);
+/* Whether undo is the only way back there: rows from before the mark have gone past the log, and where they are the
+ * database may not know. Then the table must stay open. */
+bool tq_table_undoes(const struct tq_table *table, uint64_t mark);
 
 /* Flush the whole log, run all merges, delete replaced values that may go. Inside a write transaction. */
 enum tq_status tq_table_optimize(struct tq_table *table);

@@ -212,6 +212,10 @@ uint64_t tq_table_mark(struct tq_table *table) {
     return table->txn.active ? table->next : 0;
 }
 
+bool tq_table_undoes(const struct tq_table *table, uint64_t mark) {
+    return table->txn.active && table->txn.bulk && mark > table->txn.bulk_slot;
+}
+
 enum tq_status tq_table_undo(struct tq_table *table, uint64_t mark) {
     struct tq_transaction *txn = &table->txn;
     struct tq_catalog_look look;

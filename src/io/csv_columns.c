@@ -61,7 +61,7 @@ static enum tq_status name_field(struct tq_csv_field *field, const struct tq_csv
     field->name = tq_alloc(bytes);
     if (field->name == NULL) return TQ_NOMEM;
     memcpy(field->name, name, bytes);
-    return tq_sample_init(&field->sample, name);
+    return TQ_OK;
 }
 
 static int compare_names(const void *a, const void *b) {
@@ -109,7 +109,11 @@ static enum tq_status read_names(struct tq_csv_columns *columns, struct tq_csv_r
     for (size_t i = 0; i < columns->count; i++)
         TQ_TRY(name_field(&columns->fields[i], header ? &rows->cells[i] : NULL, i));
     if (!header) tq_lines_seek(&rows->lines, begin, 0);
-    return check_names(columns, reader->path);
+    TQ_TRY(check_names(columns, reader->path));
+    /* Behind the check: those of a thousand columns called id would be large. */
+    for (size_t i = 0; i < columns->count; i++)
+        TQ_TRY(tq_sample_init(&columns->fields[i].sample, columns->fields[i].name));
+    return TQ_OK;
 }
 
 /* ---- The rows behind it ---- */

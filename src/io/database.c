@@ -9,6 +9,11 @@
 
 enum tq_status tq_database_fail(const struct tq_database *database) {
     const char *path = database->path, *text = sqlite3_errmsg(database->db);
+    if (sqlite3_extended_errcode(database->db) == SQLITE_READONLY_ROLLBACK) {
+        return tq_fail(TQ_IO,
+                       "%s: a program ended while it was writing to it: open it with sqlite3 first, which undoes that",
+                       path);
+    }
     switch (sqlite3_errcode(database->db) & 0xff) {
     case SQLITE_NOMEM: return tq_fail(TQ_NOMEM, "%s: out of memory", path);
     case SQLITE_BUSY:

@@ -12,7 +12,7 @@
 enum { BLOCK = 256 << 10 };
 
 /* What is taken for text often enough to say what to do about it. */
-static enum tq_status check_beginning(const char *path, const char *bytes, size_t size) {
+enum tq_status tq_text_begin(const char *path, const void *bytes, size_t size, size_t *mark) {
     static const struct {
         const char *begin, *what;
     } others[] = {{"\xff\xfe", "UTF-16; save it as UTF-8"},
@@ -24,13 +24,14 @@ static enum tq_status check_beginning(const char *path, const char *bytes, size_
         if (size >= length && memcmp(bytes, others[i].begin, length) == 0)
             return tq_fail(TQ_FORMAT, "%s: %s", path, others[i].what);
     }
+    *mark = size >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
     return TQ_OK;
 }
 
 enum tq_status tq_lines_open(struct tq_lines *lines, const char *path) {
     struct stat info;
     const char *bytes = NULL;
-    size_t got = 0;
+    size_t got = 0, mark = 0;
     *lines = (struct tq_lines){.path = path, .file = -1, .capacity = 2 * BLOCK};
     lines->buffer = tq_alloc(lines->capacity + 1);
     if (lines->buffer == NULL) return TQ_NOMEM;
@@ -41,8 +42,8 @@ enum tq_status tq_lines_open(struct tq_lines *lines, const char *path) {
     lines->size = (uint64_t)info.st_size;
     (void)posix_fadvise(lines->file, 0, 0, POSIX_FADV_SEQUENTIAL);
     TQ_TRY(tq_lines_peek(lines, 4, &bytes, &got));
-    TQ_TRY(check_beginning(path, bytes, got));
-    if (got >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0) tq_lines_take(lines, 3);
+    TQ_TRY(tq_text_begin(path, bytes, got, &mark));
+    tq_lines_take(lines, mark);
     return TQ_OK;
 }
 
@@ -68,6 +69,10 @@ static enum tq_status fill(struct tq_lines *lines, bool *more) {
         got = pread(lines->file, lines->buffer + lines->end, BLOCK, (off_t)lines->read_to);
     } while (got < 0 && errno == EINTR);
     if (got < 0) return tq_fail(TQ_IO, "%s: %s", lines->path, strerror(errno));
+    if (got == 0 && lines->read_to < lines->size) {
+        return tq_fail(TQ_FORMAT, "%s: %llu bytes when it was opened, cut off at byte %llu since", lines->path,
+                       (unsigned long long)lines->size, (unsigned long long)lines->read_to);
+    }
     lines->read_to += (uint64_t)got;
     lines->end += (size_t)got;
     lines->buffer[lines->end] = '\0';

@@ -18,7 +18,10 @@ struct tq_lines {
     uint64_t line;            /* number, from 1, of the line that was read last */
 };
 
-/* A byte order mark is passed over. TQ_FORMAT: compressed, or UTF-16. */
+/* At a file's beginning: *mark is the size of its byte order mark. TQ_FORMAT: compressed, or UTF-16. */
+enum tq_status tq_text_begin(const char *path, const void *bytes, size_t size, size_t *mark);
+
+/* A byte order mark is passed over. TQ_FORMAT: as of tq_text_begin(). */
 enum tq_status tq_lines_open(struct tq_lines *lines, const char *path);
 /* Of one that is all zero, too. */
 void tq_lines_close(struct tq_lines *lines);

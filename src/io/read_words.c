@@ -118,7 +118,9 @@ static enum tq_status read_odd_line(struct words *words, const char *line, const
         return word > line ? fail_at(words, line, line, "the word is empty") : fail_count(words, line, end);
     const char *wrong = take_numbers(numbers, end, words->dim, words->vector);
     if (wrong != NULL) return fail_field(words, line, wrong, end);
-    const char *last = last_fields(word, behind, 1);
+    const char *last = last_fields(word, behind, 1), *carriage = memchr(word, '\r', (size_t)(behind - word));
+    if (carriage != NULL)
+        return fail_at(words, line, carriage, "a carriage return in the middle: lines must end with a newline");
     if (last > word && is_number(last, behind)) return fail_count(words, line, end);
     *size = (size_t)(behind - word);
     return keep_word(words, line, word, *size);

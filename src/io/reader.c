@@ -9,6 +9,7 @@
 
 #include "src/base/alloc.h"
 #include "src/io/formats.h"
+#include "src/io/lines.h"
 
 struct tq_reader_options tq_reader_defaults(void) {
     return (struct tq_reader_options){.header = -1};
@@ -174,11 +175,15 @@ static const struct tq_format *recognise(const char *path, const uint8_t *head, 
 static enum tq_status find_format(const char *path, const struct tq_reader_options *options,
                                   const struct tq_format **format) {
     uint8_t head[TQ_HEAD_BYTES] = {0};
-    size_t size = 0;
+    size_t size = 0, mark = 0;
     char list[256];
     tq_format_list(false, list, sizeof list);
     TQ_TRY(read_head(path, head, &size));
     *format = options->format != NULL ? tq_format_named(options->format) : recognise(path, head, size);
+    if (*format == NULL && options->format == NULL) {
+        TQ_TRY(tq_text_begin(path, head, size, &mark));
+        *format = recognise(path, head + mark, size - mark);
+    }
     if (*format == NULL && options->format != NULL) {
         return tq_fail(TQ_MISUSE, "format \"%.40s\" is none of %s", options->format, list);
     }

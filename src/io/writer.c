@@ -86,6 +86,7 @@ static enum tq_status open_file(struct tq_writer *writer, const char *path) {
     bool direct = exists && !S_ISREG(info.st_mode);
     int file = direct ? open(writer->path, O_WRONLY | O_CLOEXEC) : create_unfinished(writer);
     if (file < 0) return tq_writer_fail(writer, errno);
+    if (exists && !direct) (void)fchmod(file, info.st_mode & 0777); /* what was for its owner alone stays so */
     writer->file = fdopen(file, "wb");
     if (writer->file == NULL) {
         int error = errno;

@@ -111,6 +111,11 @@ prints $'initial\n"a,b"' -init init.sql :memory: "SELECT 'a,b'"
 prints $'initial\na,b' -init init.sql -list :memory: "SELECT 'a,b'"
 fails 1 'absent.sql: No such file' -bail -init absent.sql :memory: 'SELECT 1'
 prints 'a;b' -list -separator ';' :memory: "SELECT 'a', 'b'"
+# A ; behind a command ends it, as it ends SQL, but where it is the word that the command needs.
+prints 'a;b' -list :memory: '.separator ;' "SELECT 'a', 'b'"
+prints 't' -list :memory: 'CREATE TABLE t(a)' '.tables t;' '.echo off ;'
+fails 1 'usage: .separator COLUMN [ROW]' :memory: '.separator;'
+feeds 0 $'1\nhash' '#!/usr/bin/tqshell -init\nSELECT 1;\n# a comment\n.print hash\n' -list
 prints $'a\tb--' -newline '--' -separator '\t' -list :memory: "SELECT 'a', 'b'"
 prints 'none' -list -nullvalue none :memory: 'SELECT NULL'
 prints $'SELECT 1\n1' -list -echo :memory: 'SELECT 1'

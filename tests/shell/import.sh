@@ -81,6 +81,10 @@ t: 1 row of 3 dimensions, key word, * s
 prints $'t: 3 rows of 2 dimensions, rowids 10 to 12, * s
 10|[1,0]' -list :memory: 'CREATE VIRTUAL TABLE t USING tq(v FLOAT[2])' '.import good.npy t --first-id 10' \
     'SELECT rowid, tq_json(v) FROM t LIMIT 1'
+fails 1 '--schema: there is no database "nope"; .databases lists them' edge.db '.import good.npy u --schema nope'
+prints '' edge.db .tables
+prints $'t: table made, 2 rows, * s\n2' -list :memory: '.import plain.csv t --schema temp --limit 2' \
+    'SELECT count(*) FROM temp.t'
 "$shell" edge.db '.import one.npy t --first-id 9223372036854775807' 2>/dev/null
 prints '9223372036854775807' -csv edge.db 'SELECT rowid FROM t'
 cat >names.sql <<'END'

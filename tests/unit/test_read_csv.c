@@ -240,6 +240,22 @@ static void test_bad_files(void **state) {
     assert_string_equal(read_rows(write_file("t.csv", "a,b\n\0\1\2", 7), NULL), "TQ_FORMAT: t.csv: binary, not CSV\n");
 }
 
+/* A column called id is looked at as a key, which takes 8 kB: not before the names are known to differ. */
+static void test_many_of_one_name(void **state) {
+    enum { COLUMNS = 300 };
+    char text[3 * COLUMNS + 1];
+    tq_reader *reader = NULL;
+    (void)state;
+    if (!can_read) skip();
+    for (size_t i = 0; i < COLUMNS; i++) memcpy(text + 3 * i, "id,", 3);
+    memcpy(text + 3 * COLUMNS - 1, "\n", 2);
+    (void)write_text_file("ids.csv", text);
+    tq_alloc_fail_after(COLUMNS + COLUMNS / 2);
+    enum tq_status status = tq_reader_open(path_of("ids.csv"), NULL, &reader);
+    tq_alloc_fail_after(0);
+    SAYS(status, TQ_FORMAT, "ids.csv: two columns have the name \"id\"");
+}
+
 static void test_without_libcsv(void **state) {
     (void)state;
     if (can_read) skip();
@@ -268,6 +284,7 @@ int main(void) {
         cmocka_unit_test(test_bad_rows),
         cmocka_unit_test(test_unclosed_in_a_long_file),
         cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_many_of_one_name),
         cmocka_unit_test(test_without_libcsv),
         cmocka_unit_test(test_no_memory),
     };

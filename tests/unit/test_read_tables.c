@@ -276,6 +276,34 @@ static void test_wal_in_a_folder_that_cannot_be_written(void **state) {
     assert_int_equal(rmdir(name), 0);
 }
 
+static void copy_file(const char *from, const char *to, const char *ending) {
+    char name[512], *bytes = malloc(1 << 20);
+    assert_non_null(bytes);
+    (void)snprintf(name, sizeof name, "%s%s", path_of(from), ending);
+    FILE *file = fopen(name, "rb");
+    assert_non_null(file);
+    size_t size = fread(bytes, 1, 1 << 20, file);
+    (void)fclose(file);
+    (void)snprintf(name, sizeof name, "%s%s", to, ending);
+    (void)write_file(name, bytes, size);
+    free(bytes);
+}
+
+/* What a program leaves behind that ends while it writes. */
+static void test_write_that_was_cut_off(void **state) {
+    (void)state;
+    sqlite3 *db = NULL;
+    const char *path = make("hot.db", "CREATE TABLE t(e); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1"
+                                      " FROM n LIMIT 5000) INSERT INTO t SELECT '[1,' || i || ']' FROM n");
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA cache_size = 1; BEGIN; UPDATE t SET e = '[2,2]'", NULL, NULL, NULL),
+                     SQLITE_OK);
+    copy_file("hot.db", "left.db", "");
+    copy_file("hot.db", "left.db", "-journal");
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    assert_says(read_rows(path_of("left.db"), NULL), "TQ_IO: left.db: a program ended while it was writing to it");
+}
+
 /* ---- vec0 ---- */
 
 static void read_whole(const char *path, char *text, size_t size) {
@@ -478,6 +506,7 @@ int main(void) {
         cmocka_unit_test(test_damage),
         cmocka_unit_test(test_busy),
         cmocka_unit_test(test_wal_in_a_folder_that_cannot_be_written),
+        cmocka_unit_test(test_write_that_was_cut_off),
         cmocka_unit_test(test_vec0),
         cmocka_unit_test(test_vec0_info),
         cmocka_unit_test(test_vec0_options),

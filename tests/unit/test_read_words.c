@@ -86,7 +86,8 @@ static void test_bad_rows(void **state) {
                                   "\xff\xfe 1 2 3\n"
                                   "g 1 2 3x\n"
                                   "h 1 inf 3\n"
-                                  "i 4 5 6\n"),
+                                  "i 4 5 6\n"
+                                  "j 1 2 3\rk 1 2 3\n"),
                         "word* embedding[3]\n"
                         "'a'|[1,2,3]\n"
                         "bad: w.txt, line 2, column 6: \"x3\" is no number\n"
@@ -98,7 +99,9 @@ static void test_bad_rows(void **state) {
                         "bad: w.txt, line 8, column 1: byte 0xff is not UTF-8\n"
                         "bad: w.txt, line 9, column 7: \"3x\" is no number\n"
                         "bad: w.txt, line 10, column 5: \"inf\" is no number\n"
-                        "'i'|[4,5,6]\n");
+                        "'i'|[4,5,6]\n"
+                        "bad: w.txt, line 12, column 8: a carriage return in the middle: lines must end with a"
+                        " newline\n");
 }
 
 /* Text from a file is quoted so that a terminal and a log can bear it. */
@@ -200,6 +203,25 @@ static void test_blocks(void **state) {
 
 /* ---- word2vec's binary files ---- */
 
+/* Else the rest would be the end of a shorter file, and nobody would know. */
+static void test_cut_off_while_read(void **state) {
+    (void)state;
+    enum { LINES = 200000, LINE_BYTES = 6 };
+    tq_reader *reader = NULL;
+    const struct tq_value *row = NULL;
+    char *text = malloc(LINES * LINE_BYTES);
+    assert_non_null(text);
+    for (size_t i = 0; i < LINES; i++) memcpy(text + i * LINE_BYTES, "a 1 2\n", LINE_BYTES);
+    OK(tq_reader_open(write_file("w.txt", text, LINES * LINE_BYTES), NULL, &reader));
+    free(text);
+    OK(tq_reader_next(reader, &row));
+    assert_int_equal(truncate(path_of("w.txt"), 600000), 0);
+    enum tq_status status = TQ_OK;
+    while (status == TQ_OK && row != NULL) status = tq_reader_next(reader, &row);
+    SAYS(status, TQ_FORMAT, "w.txt: 1200000 bytes when it was opened, cut off at byte ");
+    tq_reader_close(reader);
+}
+
 static size_t make_binary(char *bytes, const char *header, int rows, bool newlines) {
     size_t size = strlen(header);
     memcpy(bytes, header, size);
@@ -270,6 +292,7 @@ int main(void) {
         cmocka_unit_test(test_bad_files),
         cmocka_unit_test(test_long_lines),
         cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_cut_off_while_read),
         cmocka_unit_test(test_binary),
         cmocka_unit_test(test_recognition),
         cmocka_unit_test(test_no_memory),

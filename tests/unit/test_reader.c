@@ -61,6 +61,22 @@ static void test_no_format(void **state) {
     open_says(write_file("empty.npy", "", 0), NULL, TQ_FORMAT, "empty.npy: ");
 }
 
+/* What is no format of ours, but known; and a byte order mark before what is. */
+static void test_beginnings(void **state) {
+    (void)state;
+    open_says(write_file("a.csv.gz", "\x1f\x8b\x08", 3), NULL, TQ_FORMAT, "a.csv.gz: compressed; gunzip it first");
+    open_says(write_file("a.npy.gz", "\x1f\x8b\x08", 3), NULL, TQ_FORMAT, "a.npy.gz: compressed; gunzip it first");
+    open_says(write_file("a.zip", "PK\3\4", 4), NULL, TQ_FORMAT, "a.zip: a zip file; unzip it first");
+    open_says(write_file("wide", "\xff\xfe{\0", 4), NULL, TQ_FORMAT, "wide: UTF-16; save it as UTF-8");
+    opens_as(write_text_file("marked", "\xef\xbb\xbf{\"v\": [1,2]}\n"), "jsonl", NULL);
+    tq_reader *reader = NULL;
+    OK(tq_reader_open(write_text_file("marked", "\xef\xbb\xbf"
+                                                "2 2\na 1 2\nb 1 2\n"),
+                      NULL, &reader));
+    assert_string_equal(tq_reader_get_info(reader)->format, "words");
+    tq_reader_close(reader);
+}
+
 static void test_no_file(void **state) {
     (void)state;
     open_says(path_of("missing.npy"), NULL, TQ_NOT_FOUND, "missing.npy: No such file");
@@ -303,7 +319,7 @@ int main(void) {
         cmocka_unit_test(test_options),       cmocka_unit_test(test_options_are_copied),
         cmocka_unit_test(test_rows),          cmocka_unit_test(test_skip),
         cmocka_unit_test(test_failure_stays), cmocka_unit_test(test_columns_that_cannot_be),
-        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_no_memory),     cmocka_unit_test(test_beginnings),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

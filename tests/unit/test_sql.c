@@ -522,6 +522,25 @@ static void test_defensive_and_untrusted(void **state) {
     exec(s->db, "ALTER TABLE w RENAME TO z; DROP VIEW n; DROP TABLE z");
 }
 
+/* A statement that is kept prepared keeps what is known of a table that ROLLBACK has taken away; another one has its
+ * name then. */
+static void test_rollback_of_a_table(void **state) {
+    struct scratch *s = *state;
+    sqlite3_stmt *kept = NULL;
+    exec(s->db, "CREATE VIRTUAL TABLE w USING tq(v FLOAT[1]); INSERT INTO w(v) VALUES ('[1]'), ('[2]'), ('[3]');"
+                "INSERT INTO w(w) VALUES ('optimize'); BEGIN; ALTER TABLE w RENAME TO z;"
+                "CREATE VIRTUAL TABLE w USING tq(v FLOAT[1])");
+    assert_int_equal(sqlite3_prepare_v2(s->db, "INSERT INTO w(v) VALUES ('[5]')", -1, &kept, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(kept), SQLITE_DONE);
+    assert_int_equal(sqlite3_reset(kept), SQLITE_OK);
+    exec(s->db, "ROLLBACK");
+    assert_int_equal(sqlite3_step(kept), SQLITE_DONE);
+    assert_int_equal(sqlite3_reset(kept), SQLITE_OK);
+    expect(s->db, "SELECT rowid, tq_json(v) FROM w", "1|[1]\n2|[2]\n3|[3]\n4|[5]\n");
+    expect(s->db, "SELECT tq_check('w')", "ok\n");
+    assert_int_equal(sqlite3_finalize(kept), SQLITE_OK);
+}
+
 /* ---- Memory that cannot be had ---- */
 
 static void test_allocation_failures(void **state) {
@@ -588,6 +607,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test_setup_teardown(test_busy_commit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_library_and_sql, setup, teardown),
         cmocka_unit_test_setup_teardown(test_defensive_and_untrusted, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_rollback_of_a_table, setup, teardown),
         cmocka_unit_test_setup_teardown(test_allocation_failures, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

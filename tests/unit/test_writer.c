@@ -188,6 +188,15 @@ static void test_names_taken(void **state) {
     assert_int_equal(count_files(), 100);
 }
 
+static void test_permissions_stay(void **state) {
+    (void)state;
+    struct stat info;
+    assert_int_equal(chmod(write_text_file("a.npy", "old"), 0640), 0);
+    write_rows(path_of("a.npy"), NULL, 1);
+    assert_int_equal(stat(path_of("a.npy"), &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0640);
+}
+
 static void test_link_stays(void **state) {
     (void)state;
     struct stat info;
@@ -289,6 +298,7 @@ int main(void) {
         cmocka_unit_test_teardown(test_refused_rows, remove_files),
         cmocka_unit_test_teardown(test_old_file_stays, remove_files),
         cmocka_unit_test_teardown(test_names_taken, remove_files),
+        cmocka_unit_test_teardown(test_permissions_stay, remove_files),
         cmocka_unit_test_teardown(test_link_stays, remove_files),
         cmocka_unit_test_teardown(test_no_place, remove_files),
         cmocka_unit_test_teardown(test_limit, remove_files),
