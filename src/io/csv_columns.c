@@ -151,13 +151,9 @@ static bool find_field(const struct tq_csv_columns *columns, const char *name, s
 
 static enum tq_status fail_name(const struct tq_csv_columns *columns, const char *path, const char *name,
                                 size_t length) {
-    char names[160] = "";
-    size_t used = 0, i = 0;
-    for (; i < columns->count && used + 40 < sizeof names; i++)
-        used += (size_t)snprintf(names + used, sizeof names - used, "%s%.32s", i == 0 ? "" : ", ",
-                                 columns->fields[i].name);
-    return tq_fail(TQ_NOT_FOUND, "%s: no column %s; there are %s%s", path, tq_quote(name, length).text, names,
-                   i < columns->count ? ", ..." : "");
+    struct tq_name_list list = {.used = 0};
+    for (size_t i = 0; i < columns->count && !list.cut; i++) tq_name_list_add(&list, columns->fields[i].name);
+    return tq_fail_no_column(path, name, length, &list);
 }
 
 /* Digits at the end of a name; SIZE_MAX: there are none. *stem: bytes before them. */

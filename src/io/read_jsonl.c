@@ -184,23 +184,19 @@ static enum tq_status sample_lines(struct json_lines *json) {
 /* ---- Columns ---- */
 
 static enum tq_status fail_name(const struct json_lines *json, const char *name) {
-    char names[160] = "";
-    size_t used = 0, i = 0;
-    for (; i < json->key_count && used + 40 < sizeof names; i++)
-        used += (size_t)snprintf(names + used, sizeof names - used, "%s%.32s", i == 0 ? "" : ", ", json->keys[i].name);
-    return tq_fail(TQ_NOT_FOUND, "%s: no column %s; there are %s%s", json->lines.path,
-                   tq_quote(name, strlen(name)).text, names, i < json->key_count ? ", ..." : "");
+    struct tq_name_list list = {.used = 0};
+    for (size_t i = 0; i < json->key_count && !list.cut; i++) tq_name_list_add(&list, json->keys[i].name);
+    return tq_fail_no_column(json->lines.path, name, strlen(name), &list);
 }
 
 /* What was not in the sample may come later: whether it does is known at the end. */
 static enum tq_status add_wanted_keys(struct json_lines *json, const char *list) {
-    for (const char *at = list; at != NULL && *at != '\0';) {
+    const char *name = NULL;
+    size_t size = 0;
+    if (list == NULL) return TQ_OK;
+    for (list = tq_next_name(list, &name, &size); name != NULL; list = tq_next_name(list, &name, &size)) {
         struct json_key *key = NULL;
-        at += strspn(at, " ");
-        size_t size = strcspn(at, ","), behind = size + (at[size] == ',');
-        while (size > 0 && at[size - 1] == ' ') size--;
-        if (size > 0 && find_key(json, at, size) == NULL) TQ_TRY(add_key(json, at, size, &key));
-        at += behind;
+        if (find_key(json, name, size) == NULL) TQ_TRY(add_key(json, name, size, &key));
     }
     return TQ_OK;
 }

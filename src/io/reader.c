@@ -17,8 +17,7 @@ struct tq_reader_options tq_reader_defaults(void) {
 
 /* ---- Columns ---- */
 
-/* The next name of a list "a, b,c": *name is NULL behind the last. Returns what is behind it. */
-static const char *next_name(const char *list, const char **name, size_t *size) {
+const char *tq_next_name(const char *list, const char **name, size_t *size) {
     list += strspn(list, ", ");
     *name = *list == '\0' ? NULL : list;
     list += *size = strcspn(list, ",");
@@ -34,7 +33,7 @@ bool tq_reader_wants(const struct tq_reader *reader, const char *name) {
     const char *wanted = NULL, *list = reader->options.columns;
     size_t size = 0;
     if (list == NULL) return true;
-    for (list = next_name(list, &wanted, &size); wanted != NULL; list = next_name(list, &wanted, &size))
+    for (list = tq_next_name(list, &wanted, &size); wanted != NULL; list = tq_next_name(list, &wanted, &size))
         if (is_name(name, wanted, size)) return true;
     return false;
 }
@@ -112,9 +111,9 @@ static enum tq_status check_columns(const struct tq_reader *reader) {
     const char *name = NULL, *list = reader->options.columns;
     size_t size = 0;
     if (list == NULL) return TQ_OK;
-    list = next_name(list, &name, &size);
+    list = tq_next_name(list, &name, &size);
     if (name == NULL) return tq_fail(TQ_MISUSE, "%s: columns is \"\"; it must name one", reader->path);
-    for (; name != NULL; list = next_name(list, &name, &size))
+    for (; name != NULL; list = tq_next_name(list, &name, &size))
         if (find_column(reader, name, size) == NULL) return fail_column(reader, name, size);
     return TQ_OK;
 }

@@ -41,6 +41,9 @@ struct tq_reader {
 /* Add a column. dim: of a vector, checked against 1..TQ_DIM_MAX and options.dim. */
 enum tq_status tq_reader_column(struct tq_reader *reader, const char *name, enum tq_type type, uint64_t dim, bool key);
 
+/* The next name of a list "a, b,c": *name is NULL behind the last. Returns what is behind it. */
+const char *tq_next_name(const char *list, const char **name, size_t *size);
+
 /* Whether options.columns allows this name; true where it is NULL. */
 bool tq_reader_wants(const struct tq_reader *reader, const char *name);
 

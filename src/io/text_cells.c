@@ -1,6 +1,7 @@
 #include "src/io/text_cells.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -167,4 +168,18 @@ bool tq_sample_is_key(struct tq_column_sample *sample) {
     for (size_t i = 1; i < sample->cells; i++)
         if (sample->hashes[i] == sample->hashes[i - 1]) return false;
     return true;
+}
+
+/* ---- Names for messages ---- */
+
+void tq_name_list_add(struct tq_name_list *list, const char *name) {
+    list->cut = list->used + 40 >= sizeof list->text;
+    if (list->cut) return;
+    list->used += (size_t)snprintf(list->text + list->used, sizeof list->text - list->used, "%s%.32s",
+                                   list->count++ == 0 ? "" : ", ", name);
+}
+
+enum tq_status tq_fail_no_column(const char *path, const char *name, size_t size, const struct tq_name_list *list) {
+    return tq_fail(TQ_NOT_FOUND, "%s: no column %s; there are %s%s", path, tq_quote(name, size).text, list->text,
+                   list->cut ? ", ..." : "");
 }

@@ -42,4 +42,15 @@ bool tq_sample_is_vector(const struct tq_column_sample *sample);
 /* Whether this is a column that names rows: "id", "key" or "word", and no two cells alike, none empty. */
 bool tq_sample_is_key(struct tq_column_sample *sample);
 
+/* Names of columns for a message, cut to the room there is. Begin with zeroes. */
+struct tq_name_list {
+    char text[160];
+    size_t used, count;
+    bool cut;
+};
+void tq_name_list_add(struct tq_name_list *list, const char *name);
+
+/* TQ_NOT_FOUND: the file has no column of this name, but those of the list. */
+enum tq_status tq_fail_no_column(const char *path, const char *name, size_t size, const struct tq_name_list *list);
+
 #endif
