@@ -74,9 +74,9 @@ static double clock_of(const struct cases_ask *ask) { return ask->wall ? bench_s
 /* One round. ms[query * rounds + round]; NULL: a warm-up, which ends when `seconds` are over and sets the count. */
 static void ask_all(struct cases_ask *ask, struct tq_hit *hits, double *ms, size_t rounds, double seconds) {
     double begin = bench_seconds();
-    ask->stats = (struct tq_search_stats){0, 0, 0, 0};
+    ask->stats = (struct tq_search_stats){0};
     for (size_t q = 0; q < ask->count; q++) {
-        struct tq_search_stats stats = {0, 0, 0, 0};
+        struct tq_search_stats stats = {0};
         size_t found = 0;
         double start = clock_of(ask);
         cases_search(ask, q, hits, &found, &stats);

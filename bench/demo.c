@@ -90,7 +90,7 @@ static void measure(tq_index *index, const struct words *queries, double confide
     struct tq_search_options options = tq_search_defaults(), exact = options;
     options.confidence = confidence;
     exact.confidence = TQ_EXACT;
-    struct tq_search_stats stats, total = {0, 0, 0, 0};
+    struct tq_search_stats stats, total = {0};
     size_t found = 0, count = 0;
     double ms = 0;
     for (uint64_t q = 0; q < queries->npy.rows; q++) {

@@ -1,7 +1,12 @@
-# cmake --install: headers, libtq.so, libtq_io.so, tq.so, tq.pc, tq_io.pc, find_package(tq), tqshell's
-# man page and completion. Examples, tests and bench stay here.
+# cmake --install: headers, libtq.so, libtq_io.so, libtq_cuda.so where it was built, tq.so, tq.pc, tq_io.pc,
+# find_package(tq), tqshell's man page and completion. Examples, tests and bench stay here.
 set_property(TARGET tq_files PROPERTY INSTALL_RPATH "$ORIGIN")  # libtq.so lies beside it
 install(TARGETS tq tq_files EXPORT tqTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+if(TARGET tq_cuda) # libtq looks for it beside itself; tqshell, which has the library inside, where libraries are
+  install(TARGETS tq_cuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  file(RELATIVE_PATH libraries ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR})
+  set_property(TARGET tqshell PROPERTY INSTALL_RPATH "$ORIGIN/${libraries}")
+endif()
 install(FILES src/tq.h src/tq_io.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(FILES ${PROJECT_BINARY_DIR}/tq.so DESTINATION ${CMAKE_INSTALL_LIBDIR})  # the link itself
 

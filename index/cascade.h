@@ -136,7 +136,10 @@ struct tq_searcher {
     struct tq_batch **batches;      /* batch_count of them, one a thread; made when first needed */
     size_t batch_count;
     struct tq_search_stats *stats;
-    struct tq_stop *stop; /* of the thread that searches; its workers ask it, too */
+    struct tq_stop *stop;         /* of the thread that searches; its workers ask it, too */
+    struct tq_device_use *device; /* what it has of a GPU; NULL until that is asked for */
+    bool device_helped;           /* with this query */
+    bool apart;                   /* its segments were searched some by a GPU, or some after others */
 };
 
 static inline struct tq_segment *tq_searcher_segment(const struct tq_searcher *s, uint32_t segment) {
@@ -165,6 +168,13 @@ enum tq_status tq_searcher_settle(struct tq_searcher *s, const struct tq_query *
                                   struct tq_hit *hits, size_t *count);
 /* Whether so few rows are allowed that their codes are refined directly. */
 bool tq_searcher_few_allowed(const struct tq_searcher *s);
+/* Refine the segments of the view, or those alone whose mark is `wanted`. */
+enum tq_status tq_searcher_run(struct tq_searcher *s, const bool *marks, bool wanted);
+
+/* device_search.c */
+/* Refine the query's rows with the help of a GPU; *refined is false where it cannot, and nothing has happened. */
+enum tq_status tq_device_refine(struct tq_searcher *s, bool *refined);
+void tq_device_use_free(struct tq_device_use *use); /* NULL is fine */
 
 /* batch.c */
 void tq_batches_free(struct tq_searcher *s);

@@ -37,6 +37,7 @@ static void free_workers(struct tq_searcher *s) {
 void tq_searcher_close(struct tq_searcher *s) {
     if (s == NULL) return;
     tq_batches_free(s);
+    tq_device_use_free(s->device);
     tq_filter_cache_free(&s->filter_cache);
     free_workers(s);
     struct tq_window *w = &s->window;
@@ -127,12 +128,14 @@ static enum tq_status refine_allowed(struct tq_searcher *s) {
     return TQ_OK;
 }
 
-static enum tq_status run_windows(struct tq_searcher *s) {
+enum tq_status tq_searcher_run(struct tq_searcher *s, const bool *marks, bool wanted) {
     uint32_t first = 0, count = (uint32_t)s->view->count;
     while (first < count) {
-        uint32_t take = count - first < TQ_WINDOW_SEGMENTS ? count - first : TQ_WINDOW_SEGMENTS;
-        TQ_TRY(tq_window_run(s, first, take));
-        first += take;
+        uint32_t take = 0;
+        while (first + take < count && take < TQ_WINDOW_SEGMENTS && (marks == NULL || marks[first + take] == wanted))
+            take++;
+        if (take > 0) TQ_TRY(tq_window_run(s, first, take));
+        first += take > 0 ? take : 1;
     }
     return TQ_OK;
 }
@@ -146,21 +149,38 @@ bool tq_searcher_few_allowed(const struct tq_searcher *s) {
 }
 
 static enum tq_status refine_query(struct tq_searcher *s, struct tq_search_stats *stats) {
-    TQ_TRY(s->query->norm == 0 || tq_searcher_few_allowed(s) ? refine_allowed(s) : run_windows(s));
+    bool refined = false;
+    if (s->options->device != TQ_DEVICE_CPU) TQ_TRY(tq_device_refine(s, &refined));
+    s->apart = refined;
+    if (!refined) {
+        bool by_rows = s->query->norm == 0 || tq_searcher_few_allowed(s);
+        TQ_TRY(by_rows ? refine_allowed(s) : tq_searcher_run(s, NULL, true));
+    }
     for (size_t i = 0; i < s->worker_count; i++) stats->survivors += s->workers[i].survivors;
     return TQ_OK;
+}
+
+static enum tq_status search_range(struct tq_searcher *s, const struct tq_query *query, double score, size_t capacity,
+                                   struct tq_hit *hits, size_t *count, struct tq_search_stats *stats) {
+    s->stats = stats;
+    TQ_TRY(tq_searcher_set_query(s, query, 0));
+    s->seed_bar = score; /* known from the start, so there is nothing to seed */
+    TQ_TRY(refine_query(s, stats));
+    return tq_rank_range(s, capacity, hits, count);
 }
 
 enum tq_status tq_searcher_query(struct tq_searcher *s, const struct tq_query *query, size_t k, struct tq_hit *hits,
                                  size_t *count, struct tq_search_stats *stats) {
     uint64_t rows_before = stats->rows;
     s->stats = stats;
+    s->device_helped = false;
     TQ_TRY(tq_searcher_set_query(s, query, k));
     TQ_TRY(refine_query(s, stats));
     TQ_TRY(tq_rank(s, k, hits, count));
-    s->window.kept = stats->rows > rows_before && s->view->count <= TQ_WINDOW_SEGMENTS;
+    s->window.kept = !s->apart && stats->rows > rows_before && s->view->count <= TQ_WINDOW_SEGMENTS;
     enum tq_status status = tq_searcher_settle(s, query, s->doubt, k, hits, count);
     s->window.kept = false;
+    stats->device += s->device_helped;
     return status;
 }
 
@@ -171,7 +191,7 @@ enum tq_status tq_searcher_settle(struct tq_searcher *s, const struct tq_query *
     struct tq_hit *before = s->settled.data, *again = before + k;
     size_t found = 0, b = 0, a = 0, of_before = *count;
     memcpy(before, hits, of_before * sizeof *before);
-    TQ_TRY(tq_searcher_range(s, query, doubt, k, again, &found, s->stats));
+    TQ_TRY(search_range(s, query, doubt, k, again, &found, s->stats));
     found = tq_min_size(found, k);
     for (*count = 0; *count < k && (b < of_before || a < found); (*count)++) {
         int order = b == of_before ? 1 : a == found ? -1 : tq_hit_compare(&before[b], &again[a]);
@@ -184,9 +204,8 @@ enum tq_status tq_searcher_settle(struct tq_searcher *s, const struct tq_query *
 
 enum tq_status tq_searcher_range(struct tq_searcher *s, const struct tq_query *query, double score, size_t capacity,
                                  struct tq_hit *hits, size_t *count, struct tq_search_stats *stats) {
-    s->stats = stats;
-    TQ_TRY(tq_searcher_set_query(s, query, 0));
-    s->seed_bar = score; /* known from the start, so there is nothing to seed */
-    TQ_TRY(refine_query(s, stats));
-    return tq_rank_range(s, capacity, hits, count);
+    s->device_helped = false;
+    TQ_TRY(search_range(s, query, score, capacity, hits, count, stats));
+    stats->device += s->device_helped;
+    return TQ_OK;
 }

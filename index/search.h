@@ -45,6 +45,11 @@ bool tq_searcher_prefers_many(const struct tq_searcher *searcher, size_t query_c
 enum tq_status tq_searcher_many(struct tq_searcher *searcher, const float *vectors, size_t query_count, size_t k,
                                 struct tq_hit *hits, size_t *counts, struct tq_search_stats *stats);
 
+/* The same by a GPU, if options.device asks for one and it can: the answers of the first *answered queries. */
+enum tq_status tq_searcher_device_many(struct tq_searcher *searcher, const float *vectors, size_t query_count, size_t k,
+                                       struct tq_hit *hits, size_t *counts, struct tq_search_stats *stats,
+                                       size_t *answered);
+
 /* The score, under any metric, of a stored exact row (rows are not NONE). Of the query only `exact` and `norm2` are
  * read, so sql/ needs to prepare no more. scratch: f32[dim]. Every exact score comes
  * from here, so that C and SQL agree to the last bit. */

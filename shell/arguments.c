@@ -75,3 +75,8 @@ enum tq_status shell_read_real(const char *what, const char *text, double least,
     *number = value;
     return TQ_OK;
 }
+
+enum tq_status shell_check_device(const char *text) {
+    if (strcmp(text, "cpu") == 0 || strcmp(text, "gpu") == 0 || strcmp(text, "auto") == 0) return TQ_OK;
+    return tq_fail(TQ_MISUSE, "--device is \"%.40s\"; it must be cpu, gpu or auto", text);
+}

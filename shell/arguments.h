@@ -22,4 +22,7 @@ enum tq_status shell_options_read(const struct shell_option *options, size_t opt
 enum tq_status shell_read_integer(const char *what, const char *text, int64_t least, int64_t most, int64_t *number);
 enum tq_status shell_read_real(const char *what, const char *text, double least, double most, double *number);
 
+/* Of --device: cpu, gpu, auto. */
+enum tq_status shell_check_device(const char *text);
+
 #endif

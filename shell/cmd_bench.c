@@ -19,6 +19,7 @@ struct bench {
     struct shell_sample sample;
     int64_t k;
     double seconds, confidence, bandwidth;
+    uint64_t on_gpu, searches;
     struct shell_progress progress;
     sqlite3_str *rows;
 };
@@ -68,7 +69,10 @@ static enum tq_status one_by_one(struct bench *bench, double confidence, double 
         status = shell_trial_ask(&trial, &bench->sample.asked[i % bench->sample.count]);
         tick(bench, i);
     }
-    if (status == TQ_OK) append_row(bench, what, &trial, bytes_read(&trial));
+    /* What a GPU reads, it reads of its own memory, laid out otherwise. */
+    if (status == TQ_OK) append_row(bench, what, &trial, trial.on_gpu > 0 ? 0 : bytes_read(&trial));
+    bench->on_gpu += trial.on_gpu;
+    bench->searches += trial.done;
     shell_trial_close(&trial);
     return status;
 }
@@ -99,9 +103,10 @@ static enum tq_status fill_batch(struct bench *bench, size_t count) {
     sqlite3_stmt *insert = NULL;
     char text[32];
     shell_confidence_text(bench->confidence, text, sizeof text);
-    TQ_TRY(shell_prepare_format(bench->vectors.session, &insert,
-                                "INSERT INTO temp.tqshell_bench VALUES(tq_query(?1, 'threads=1, confidence=%s'))",
-                                text));
+    TQ_TRY(shell_prepare_format(
+        bench->vectors.session, &insert,
+        "INSERT INTO temp.tqshell_bench VALUES(tq_query(?1, 'threads=1, confidence=%s, device=%s'))", text,
+        bench->vectors.device));
     int rc = SQLITE_DONE;
     for (size_t i = 0; i < count && rc == SQLITE_DONE; i++) {
         (void)sqlite3_bind_blob(insert, 1, bench->sample.asked[i].vector,
@@ -183,6 +188,7 @@ static enum tq_status show(struct bench *bench) {
                   "MB read: codes and vectors that a query reads; memory ms: what this machine takes to read as much at"
                   " %.1f GB/s\n",
                   bench->sample.source, (long long)bench->k, bench->bandwidth / 1e9);
+    shell_trial_tell_gpu(&bench->vectors, bench->on_gpu, bench->searches);
     return TQ_OK;
 }
 
@@ -203,8 +209,9 @@ static enum tq_status run(struct bench *bench, const struct shell_sample_request
 }
 
 enum tq_status shell_cmd_bench(struct shell_session *session, int count, char **words) {
-    const char *column = NULL, *k = "10", *seed = "1";
-    const struct shell_option options[] = {{"--column", &column, NULL}, {"--k", &k, NULL}, {"--seed", &seed, NULL}};
+    const char *column = NULL, *k = "10", *seed = "1", *device = NULL;
+    const struct shell_option options[] = {
+        {"--column", &column, NULL}, {"--k", &k, NULL}, {"--seed", &seed, NULL}, {"--device", &device, NULL}};
     struct bench bench = {.seconds = 4};
     struct shell_sample_request request = {.queries = "none", .count = SAMPLE, .unjudged = true};
     int64_t number = 0;
@@ -218,6 +225,7 @@ enum tq_status shell_cmd_bench(struct shell_session *session, int count, char **
     bench.rows = sqlite3_str_new(session->db);
     shell_progress_begin(&bench.progress, "bench", "queries");
     enum tq_status status = shell_vectors_open(session, words[1], column, &bench.vectors);
+    if (status == TQ_OK) status = shell_vectors_ask_on(&bench.vectors, device);
     if (status == TQ_OK) status = run(&bench, &request);
     shell_progress_end(&bench.progress);
     sqlite3_free(sqlite3_str_finish(bench.rows));

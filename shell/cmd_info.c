@@ -65,6 +65,7 @@ static const struct {
     {"error_max", "greatest"},
     {"partitions", "combinations of partition keys"},
     {"isa", "instruction set in use; .kernels has more"},
+    {"gpu", "what searches where device is gpu or auto; .gpu has more"},
     {"folder", "where codes and vectors are"},
     {"notice", ""},
 };
@@ -119,7 +120,7 @@ static enum tq_status add_indexes(const struct shell_vectors *v, sqlite3_str *li
                               " ELSE json_extract(?1, '$.indexes') END)";
     static const char leaves[] = "SELECT iif(path = '$', key, substr(path, 3) || '_' || key), atom,"
                                  " json_extract(?1, '$.vectors') - json_extract(?1, '$.log') FROM json_tree(?1)"
-                                 " WHERE atom IS NOT NULL AND key NOT IN ('table', 'isa', 'folder', 'notice')";
+                                 " WHERE atom IS NOT NULL AND key NOT IN ('table', 'isa', 'gpu', 'folder', 'notice')";
     sqlite3_stmt *statement = NULL;
     TQ_TRY(shell_prepare_format(v->session, &statement, "%s", sql));
     enum tq_status status = TQ_OK;
@@ -183,7 +184,7 @@ static enum tq_status add_all(struct shell_vectors *v, bool quick, sqlite3_str *
     TQ_TRY(add_leaves(v, sql, v->info, "", lines));
     TQ_TRY(add_columns(v, lines));
     TQ_TRY(add_indexes(v, lines));
-    (void)snprintf(sql, sizeof sql, top, "'partitions', 'isa', 'folder', 'notice'");
+    (void)snprintf(sql, sizeof sql, top, "'partitions', 'isa', 'gpu', 'folder', 'notice'");
     TQ_TRY(add_leaves(v, sql, v->info, "", lines));
     return add_files(v, lines);
 }
@@ -230,7 +231,8 @@ static void add_explained(sqlite3_str *lines, sqlite3_stmt *statement) {
     static const char *const plain[][2] = {{"returned", "rows handed to SQLite"},
                                            {"why", "no search because of this"},
                                            {"searches", "searches of the statement; the numbers below are their sums"},
-                                           {"k", "rows that the last search was for"}};
+                                           {"k", "rows that the last search was for"},
+                                           {"gpu", "queries that a GPU searched for, at least in part"}};
     static const char *const parts[][2] = {{"rows", "first bits read, of every row searched"},
                                            {"second", "second bits read, of rows that might be near"},
                                            {"survivors", "whole codes scored"},

@@ -113,6 +113,12 @@ static void tell(const struct recall *recall) {
     const struct shell_trial *trial = &recall->trials[exact];
     (void)fprintf(stderr, "%s%s; one thread\n", recall->sample.source,
                   recall->sample.asked[0].truth != NULL ? ", compared by id" : "");
+    uint64_t on_gpu = 0, searches = 0;
+    for (size_t t = 0; t < recall->count; t++) {
+        on_gpu += recall->trials[t].on_gpu;
+        searches += recall->trials[t].done;
+    }
+    shell_trial_tell_gpu(&recall->vectors, on_gpu, searches);
     if (recall->vectors.rows == TQ_ROWS_F16)
         (void)fputs("scores are those of vectors rounded to half precision (rows=f16)\n", stderr);
     if (recall->sample.asked[0].truth == NULL && trial->beyond * 100 > done)
@@ -136,12 +142,10 @@ static enum tq_status run(struct recall *recall, const struct shell_sample_reque
 }
 
 enum tq_status shell_cmd_recall(struct shell_session *session, int count, char **words) {
-    const char *column = NULL, *k = "10", *confidences = "2,2.5,3,exact", *queries = NULL, *seed = "1";
-    const struct shell_option options[] = {{"--column", &column, NULL},
-                                           {"--k", &k, NULL},
-                                           {"--confidence", &confidences, NULL},
-                                           {"--queries", &queries, NULL},
-                                           {"--seed", &seed, NULL}};
+    const char *column = NULL, *k = "10", *confidences = "2,2.5,3,exact", *queries = NULL, *seed = "1", *device = NULL;
+    const struct shell_option options[] = {
+        {"--column", &column, NULL},   {"--k", &k, NULL},       {"--confidence", &confidences, NULL},
+        {"--queries", &queries, NULL}, {"--seed", &seed, NULL}, {"--device", &device, NULL}};
     struct recall recall = {.count = 0};
     struct shell_sample_request request = {.count = 1000};
     int64_t number = 0;
@@ -155,6 +159,7 @@ enum tq_status shell_cmd_recall(struct shell_session *session, int count, char *
     request.k = recall.k;
     request.seed = (uint64_t)number;
     enum tq_status status = shell_vectors_open(session, words[1], column, &recall.vectors);
+    if (status == TQ_OK) status = shell_vectors_ask_on(&recall.vectors, device);
     if (status == TQ_OK) status = run(&recall, &request);
     for (size_t t = 0; t < recall.count; t++) shell_trial_close(&recall.trials[t]);
     shell_sample_free(&recall.sample);

@@ -13,7 +13,7 @@ struct search {
     struct shell_vectors vectors;
     struct shell_query query;
     int64_t k;
-    const char *where, *settings; /* NULL: none; "confidence=2.5" */
+    const char *where, *settings; /* NULL: none; "confidence=2.5 device=gpu" */
 };
 
 /* ---- The statement ---- */
@@ -103,19 +103,23 @@ static enum tq_status run(const struct search *s) {
 /* ---- The commands ---- */
 
 struct words {
-    const char *column, *confidence, *where;
+    const char *column, *confidence, *where, *device;
     bool exact;
 };
 
 static enum tq_status read_settings(const struct words *words, char **settings) {
-    double confidence = 0;
+    double number = 0;
+    const char *confidence = words->exact ? "exact" : words->confidence, *device = words->device;
     *settings = NULL;
     if (words->exact && words->confidence != NULL)
         return tq_fail(TQ_MISUSE, "--exact and --confidence say the same: one of them is enough");
-    if (!words->exact && words->confidence == NULL) return TQ_OK;
-    bool exact = words->exact || strcmp(words->confidence, "exact") == 0;
-    if (!exact) TQ_TRY(shell_read_real("--confidence", words->confidence, 1e-3, 1e30, &confidence));
-    *settings = exact ? sqlite3_mprintf("confidence=exact") : sqlite3_mprintf("confidence=%s", words->confidence);
+    if (confidence != NULL && strcmp(confidence, "exact") != 0)
+        TQ_TRY(shell_read_real("--confidence", confidence, 1e-3, 1e30, &number));
+    if (device != NULL) TQ_TRY(shell_check_device(device));
+    if (confidence == NULL && device == NULL) return TQ_OK;
+    *settings = sqlite3_mprintf("%s%s%s%s",
+                                confidence == NULL ? "" : "confidence=", confidence == NULL ? "" : confidence,
+                                device == NULL ? "" : " device=", device == NULL ? "" : device);
     return *settings == NULL ? tq_fail(TQ_NOMEM, "out of memory") : TQ_OK;
 }
 
@@ -127,12 +131,13 @@ static enum tq_status ask(struct search *s, const char *what, bool row_only) {
 }
 
 static enum tq_status search(struct shell_session *session, int count, char **words, bool row_only) {
-    struct words given = {NULL, NULL, NULL, false};
+    struct words given = {.column = NULL};
     struct search s = {.k = 10};
     char *settings = NULL;
     const struct shell_option options[] = {{"--column", &given.column, NULL},
                                            {"--confidence", &given.confidence, NULL},
                                            {"--where", &given.where, NULL},
+                                           {"--device", &given.device, NULL},
                                            {"--exact", NULL, &given.exact}};
     TQ_TRY(shell_options_read(options, TQ_COUNT(options), &count, words));
     if (count < 3 || count > 4) return shell_command_usage(words[0]);

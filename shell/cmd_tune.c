@@ -106,6 +106,12 @@ static enum tq_status show(struct tune *tune) {
     shell_confidence_text(tune->trials[0].confidence, confidence, sizeof confidence);
     bool exact = tune->trials[0].confidence >= TQ_EXACT;
     (void)fprintf(stderr, "%s: half of them chose, half verified; one thread\n", tune->sample.source);
+    uint64_t on_gpu = 0, searches = 0;
+    for (size_t i = 0; i < LINES_MOST; i++) {
+        on_gpu += tune->trials[i].on_gpu;
+        searches += tune->trials[i].done;
+    }
+    shell_trial_tell_gpu(&tune->vectors, on_gpu, searches);
     (void)fprintf(stderr, "for this connection: SELECT tq_config('confidence', %s%s%s);\n", exact ? "'" : "",
                   confidence, exact ? "'" : "");
     (void)fprintf(stderr, "for one query: ... MATCH tq_query(:q, 'confidence=%s')\n", confidence);
@@ -135,9 +141,12 @@ static enum tq_status run(struct tune *tune, const struct shell_sample_request *
 }
 
 enum tq_status shell_cmd_tune(struct shell_session *session, int count, char **words) {
-    const char *column = NULL, *k = "10", *queries = NULL, *seed = "1";
-    const struct shell_option options[] = {
-        {"--column", &column, NULL}, {"--k", &k, NULL}, {"--queries", &queries, NULL}, {"--seed", &seed, NULL}};
+    const char *column = NULL, *k = "10", *queries = NULL, *seed = "1", *device = NULL;
+    const struct shell_option options[] = {{"--column", &column, NULL},
+                                           {"--k", &k, NULL},
+                                           {"--queries", &queries, NULL},
+                                           {"--seed", &seed, NULL},
+                                           {"--device", &device, NULL}};
     struct tune tune = {.k = 10};
     struct shell_sample_request request = {.count = 2000};
     int64_t number = 0;
@@ -152,6 +161,7 @@ enum tq_status shell_cmd_tune(struct shell_session *session, int count, char **w
     request.seed = (uint64_t)number;
     shell_progress_begin(&tune.progress, "tune", "searches");
     enum tq_status status = shell_vectors_open(session, words[1], column, &tune.vectors);
+    if (status == TQ_OK) status = shell_vectors_ask_on(&tune.vectors, device);
     if (status == TQ_OK) status = run(&tune, &request);
     shell_progress_end(&tune.progress);
     for (size_t i = 0; i < LINES_MOST; i++) shell_trial_close(&tune.trials[i]);

@@ -11,8 +11,8 @@ const struct shell_command shell_commands[] = {
     {".bail", "on|off", "stop at the first failure", 1, 1, shell_cmd_bail, .topic = SHELL_ABOUT_SHELL,
      .details =
          "Scripts, that is; they go on otherwise, and end with status 1. SQL given as arguments always stops.\n"},
-    {".bench", "TABLE [SECONDS] [--column C] [--k K] [--seed N]",
-     "how fast searches of a table are, and what they read", 1, 8, shell_cmd_bench, .topic = SHELL_ABOUT_VECTORS,
+    {".bench", "TABLE [SECONDS] [--column C] [--k K] [--seed N] [--device cpu|gpu|auto]",
+     "how fast searches of a table are, and what they read", 1, 10, shell_cmd_bench, .topic = SHELL_ABOUT_VECTORS,
      .details = "4 seconds in all unless it is said; queries are rows of the table, asked on one thread. Below the\n"
                 "table stands what the numbers are.\n"},
     {".cd", "DIR", "change the working folder", 1, 1, shell_cmd_cd, .topic = SHELL_ABOUT_SHELL,
@@ -48,7 +48,10 @@ const struct shell_command shell_commands[] = {
          "in SQL.\n"},
     {".export", "TABLE|QUERY FILE [--OPTION ...]", "the rows of a table or of a query into a file", 2, 62,
      shell_cmd_export, .topic = SHELL_ABOUT_DATA, .reach = SHELL_REACH_FILES, .details = shell_export_details},
-    {".gpu", "", "whether a GPU is used", 0, 0, shell_cmd_gpu, .topic = SHELL_ABOUT_VECTORS},
+    {".gpu", "", "whether a GPU is used, and what for", 0, 0, shell_cmd_gpu, .topic = SHELL_ABOUT_VECTORS,
+     .details =
+         "Searches ask for one by --device gpu, device=gpu in tq_query(), or SELECT tq_config('device', 'gpu').\n"
+         "TQ_GPU=off in the environment leaves it alone. tq_gpu() is the same in SQL.\n"},
     {".headers", "on|off", "names of columns above the rows", 1, 1, shell_cmd_headers, .topic = SHELL_ABOUT_OUTPUT,
      .details = "Without it: in table, box, column, markdown and line.\n"},
     {".help", "[COMMAND] [--all]", "this list, or all about a command, or commands that have to do with a word", 0, 1,
@@ -108,8 +111,9 @@ const struct shell_command shell_commands[] = {
      .details = "In a script that .read runs, it ends that script.\n"},
     {".read", "FILE", "run SQL and commands from a file", 1, 1, shell_cmd_read, .topic = SHELL_ABOUT_SHELL,
      .reach = SHELL_REACH_FILES, .details = "\"|program\": those that it prints.\n"},
-    {".recall", "TABLE [N] [--k K] [--confidence Z,Z] [--queries TABLE] [--column C] [--seed N]",
-     "how much of what exact search finds the others find, and how fast", 1, 12, shell_cmd_recall,
+    {".recall",
+     "TABLE [N] [--k K] [--confidence Z,Z] [--queries TABLE] [--column C] [--seed N] [--device cpu|gpu|auto]",
+     "how much of what exact search finds the others find, and how fast", 1, 14, shell_cmd_recall,
      .topic = SHELL_ABOUT_VECTORS,
      .details =
          "N random rows, 1000 unless it is said, are the queries, each left out of its own answer. If there is a\n"
@@ -123,8 +127,8 @@ const struct shell_command shell_commands[] = {
                 "salvage       values are damaged or missing: every vector that verifies is kept\n"},
     {".schema", "[TABLE]", "the CREATE statements", 0, 1, shell_cmd_schema, .topic = SHELL_ABOUT_DATABASE,
      .details = "TABLE may have the signs of LIKE, or of GLOB, and a schema's name before it.\n"},
-    {".search", "TABLE WHAT [K] [--column C] [--confidence Z] [--where COND] [--exact]", "the nearest rows to WHAT", 2,
-     10, shell_cmd_search, .topic = SHELL_ABOUT_VECTORS,
+    {".search", "TABLE WHAT [K] [--column C] [--confidence Z] [--where COND] [--device cpu|gpu|auto] [--exact]",
+     "the nearest rows to WHAT", 2, 12, shell_cmd_search, .topic = SHELL_ABOUT_VECTORS,
      .details =
          "WHAT is a row's key (or rowid), which is left out; a vector, '[0.1, 0.2]'; or a file of vectors (.npy,\n"
          ".fvecs, numbers as text and the like), of which the first 10 are asked. K is 10 unless it is said.\n"},
@@ -133,8 +137,8 @@ const struct shell_command shell_commands[] = {
     {".shell", "PROGRAM [ARGUMENT...]", "run a program", 1, 63, shell_cmd_shell, .topic = SHELL_ABOUT_SHELL,
      .reach = SHELL_REACH_PROGRAMS},
     {".show", "", "all that can be set", 0, 0, shell_cmd_show, .topic = SHELL_ABOUT_SHELL},
-    {".similar", "TABLE ID [K] [--column C] [--confidence Z] [--where COND] [--exact]",
-     "the nearest rows to a row, without itself", 2, 10, shell_cmd_similar, .topic = SHELL_ABOUT_VECTORS},
+    {".similar", "TABLE ID [K] [--column C] [--confidence Z] [--where COND] [--device cpu|gpu|auto] [--exact]",
+     "the nearest rows to a row, without itself", 2, 12, shell_cmd_similar, .topic = SHELL_ABOUT_VECTORS},
     {".system", "PROGRAM [ARGUMENT...]", "the same as .shell", 1, 63, shell_cmd_shell, .topic = SHELL_ABOUT_SHELL,
      .reach = SHELL_REACH_PROGRAMS},
     {".tables", "[TABLE]", "names of tables and views", 0, 1, shell_cmd_tables, .topic = SHELL_ABOUT_DATABASE,
@@ -142,8 +146,8 @@ const struct shell_command shell_commands[] = {
     {".timeout", "MILLISECONDS", "how long to wait for a database that is busy; 5000 at first", 1, 1, shell_cmd_timeout,
      .topic = SHELL_ABOUT_DATABASE},
     {".timer", "on|off", "say how long each statement took", 1, 1, shell_cmd_timer, .topic = SHELL_ABOUT_OUTPUT},
-    {".tune", "TABLE RECALL [N] [--k K] [--queries TABLE] [--column C] [--seed N]",
-     "the cheapest confidence that reaches a recall", 2, 11, shell_cmd_tune, .topic = SHELL_ABOUT_VECTORS,
+    {".tune", "TABLE RECALL [N] [--k K] [--queries TABLE] [--column C] [--seed N] [--device cpu|gpu|auto]",
+     "the cheapest confidence that reaches a recall", 2, 13, shell_cmd_tune, .topic = SHELL_ABOUT_VECTORS,
      .details = "N rows, 2000 unless it is said: half of them to choose by, half to verify. Queries as in .recall.\n"},
     {".version", "", "versions of tqlite and of SQLite", 0, 0, shell_cmd_version, .topic = SHELL_ABOUT_SHELL},
     {".width", "[N...]", "how wide columns are; 0: as needed, negative: aligned to the right", 0, 63, shell_cmd_width,

@@ -76,13 +76,18 @@ static void offer_options(struct shell_matches *matches, const char *text, const
     }
 }
 
+/* Behind an option: the name of its value, or the words that it may be, a|b. */
+static bool is_value(const char *word) {
+    return isupper((unsigned char)word[0]) || (word[0] != '|' && strchr(word, '|') != NULL);
+}
+
 /* Whether `text` is the option, and what its value is called: "" if it has none. */
 static bool find_value(const struct shell_command *command, const char *option, size_t size, char *kind) {
     argument word;
     for (const char *at = next_argument(command->arguments, word); word[0] != '\0'; at = next_argument(at, word)) {
         if (strncmp(word, option, size) != 0 || word[size] != '\0') continue;
         (void)next_argument(at, kind);
-        if (!isupper((unsigned char)kind[0])) kind[0] = '\0';
+        if (!is_value(kind)) kind[0] = '\0';
         return true;
     }
     return false;
@@ -114,7 +119,7 @@ static void offer_place(struct shell_session *session, const struct shell_comman
     const char *at = next_argument(command->arguments, word);
     for (; word[0] != '\0'; at = next_argument(at, word)) {
         bool bar = strcmp(word, "|") == 0, option = is_option(word, strlen(word));
-        bool value = valued && isupper((unsigned char)word[0]);
+        bool value = valued && is_value(word);
         valued = option;
         if (bar) place = 0;
         if (bar || option || value) continue;

@@ -32,13 +32,14 @@ enum tq_status shell_trial_open(const struct shell_vectors *v, double confidence
     if (status == TQ_OK)
         status = shell_prepare_format(
             v->session, &made.search,
-            "SELECT rowid, score FROM %s WHERE \"%w\" MATCH tq_query(?1, 'confidence=%s, threads=1%s')"
+            "SELECT rowid, score FROM %s WHERE \"%w\" MATCH tq_query(?1, 'confidence=%s, threads=1, device=%s%s')"
             " AND k = ?2",
-            v->quoted, v->column, text, confidence >= TQ_EXACT ? ", oversample=0" : "");
+            v->quoted, v->column, text, v->device, confidence >= TQ_EXACT ? ", oversample=0" : "");
     if (status == TQ_OK)
         status = shell_prepare_format(v->session, &made.explain,
                                       "SELECT json_extract(e, '$.rows'), json_extract(e, '$.second'),"
-                                      " json_extract(e, '$.survivors'), json_extract(e, '$.ranked')"
+                                      " json_extract(e, '$.survivors'), json_extract(e, '$.ranked'),"
+                                      " json_extract(e, '$.gpu')"
                                       " FROM (SELECT tq_explain() AS e)");
     if (status == TQ_OK)
         *trial = made;
@@ -102,6 +103,7 @@ static enum tq_status add_explained(struct shell_trial *trial) {
         trial->second += (uint64_t)sqlite3_column_int64(trial->explain, 1);
         trial->survivors += (uint64_t)sqlite3_column_int64(trial->explain, 2);
         trial->ranked += (uint64_t)sqlite3_column_int64(trial->explain, 3);
+        trial->on_gpu += (uint64_t)sqlite3_column_int64(trial->explain, 4);
     }
     (void)sqlite3_reset(trial->explain);
     return rc == SQLITE_ROW ? TQ_OK : shell_session_fail(trial->vectors->session, rc);
@@ -134,6 +136,16 @@ enum tq_status shell_trial_ask(struct shell_trial *trial, struct shell_asked *as
 }
 
 /* ---- All of them ---- */
+
+void shell_trial_tell_gpu(const struct shell_vectors *vectors, uint64_t on_gpu, uint64_t searches) {
+    if (strcmp(vectors->device, "cpu") == 0) return;
+    if (on_gpu == 0)
+        (void)fprintf(stderr, "none of the searches ran on a GPU; %s.gpu tells why\n",
+                      strcmp(vectors->device, "auto") == 0 ? "for so few rows it would not pay, or " : "");
+    else
+        (void)fprintf(stderr, "%llu of %llu searches ran on the GPU\n", (unsigned long long)on_gpu,
+                      (unsigned long long)searches);
+}
 
 double shell_trial_recall(const struct shell_trial *trial) {
     return trial->due == 0 ? (double)NAN : (double)trial->found / (double)trial->due;

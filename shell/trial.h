@@ -50,6 +50,7 @@ struct shell_trial {
     uint64_t due, found; /* of those whose truth is known */
     uint64_t beyond;     /* queries to which it has better answers than the truth that was given */
     uint64_t read, second, survivors, ranked;
+    uint64_t on_gpu; /* searches that a GPU had a part in */
 };
 
 /* "exact", or "2.5". */
@@ -68,6 +69,9 @@ enum tq_status shell_trial_ask(struct shell_trial *trial, struct shell_asked *as
 /* The share found of what was due; NAN where nothing was. */
 double shell_trial_recall(const struct shell_trial *trial);
 char *shell_recall_text(const struct shell_trial *trial, char text[16]); /* for JSON; returns text */
+
+/* How many of so many searches a GPU had a part in, for people; nothing, where none was asked to. */
+void shell_trial_tell_gpu(const struct shell_vectors *vectors, uint64_t on_gpu, uint64_t searches);
 
 /* Milliseconds that a share of all searches did not exceed; sorts them. */
 double shell_trial_quantile(struct shell_trial *trial, double share);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "shell/arguments.h"
 #include "src/base/base.h"
 
 enum tq_status shell_prepare_format(struct shell_session *session, sqlite3_stmt **statement, const char *format, ...) {
@@ -118,6 +119,15 @@ enum tq_status shell_vectors_open(struct shell_session *session, const char *wor
     else
         shell_vectors_close(&found);
     return status;
+}
+
+enum tq_status shell_vectors_ask_on(struct shell_vectors *vectors, const char *device) {
+    char *set = NULL;
+    if (device != NULL) TQ_TRY(shell_check_device(device));
+    if (device == NULL) TQ_TRY(shell_session_value(vectors->session, "SELECT tq_config('device')", NULL, &set));
+    (void)snprintf(vectors->device, sizeof vectors->device, "%s", device != NULL ? device : set == NULL ? "cpu" : set);
+    sqlite3_free(set);
+    return TQ_OK;
 }
 
 void shell_vectors_close(struct shell_vectors *vectors) {

@@ -16,12 +16,16 @@ struct shell_vectors {
     int64_t dim, bits, vectors, nulls;
     enum tq_metric metric;
     enum tq_rows rows;
+    char device[8]; /* shell_vectors_ask_on() */
 };
 
 /* word: the table's name as typed; column NULL: the first vector column. TQ_NOT_FOUND, TQ_MISUSE: not a tq table. */
 enum tq_status shell_vectors_open(struct shell_session *session, const char *word, const char *column,
                                   struct shell_vectors *vectors);
 void shell_vectors_close(struct shell_vectors *vectors);
+
+/* What trials are to run on: "cpu", "gpu" or "auto"; NULL: what the connection is set to. */
+enum tq_status shell_vectors_ask_on(struct shell_vectors *vectors, const char *device);
 
 /* "SELECT ..." by sqlite3_mprintf, prepared. */
 enum tq_status shell_prepare_format(struct shell_session *session, sqlite3_stmt **statement, const char *format, ...);

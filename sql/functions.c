@@ -235,6 +235,29 @@ static void run_version(sqlite3_context *context, int count, sqlite3_value **val
     sqlite3_result_text(context, tq_version(), -1, SQLITE_STATIC);
 }
 
+/* ---- JSON ---- */
+
+void tq_function_return_built(sqlite3_context *context, sqlite3_str *out) {
+    char *text = sqlite3_str_finish(out);
+    if (text == NULL)
+        sqlite3_result_error_nomem(context);
+    else
+        sqlite3_result_text(context, text, -1, sqlite3_free);
+}
+
+void tq_function_append_text(sqlite3_str *out, const char *text) {
+    sqlite3_str_appendchar(out, 1, '"');
+    for (; *text != 0; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c == '"' || c == '\\') sqlite3_str_appendchar(out, 1, '\\');
+        if (c < 0x20)
+            sqlite3_str_appendf(out, "\\u%04x", c);
+        else
+            sqlite3_str_appendchar(out, 1, (char)c);
+    }
+    sqlite3_str_appendchar(out, 1, '"');
+}
+
 /* ---- Registration ---- */
 
 int tq_functions_create(struct tq_sql *sql, const struct tq_sql_function *functions, size_t count) {

@@ -22,7 +22,7 @@ int tq_repair_register(struct tq_sql *sql);
 int tq_upkeep_register(struct tq_sql *sql);
 /* tq_pack, tq_unpack. */
 int tq_pack_register(struct tq_sql *sql);
-/* tq_kernels. */
+/* tq_kernels, tq_gpu. */
 int tq_machine_register(struct tq_sql *sql);
 /* tq_info, tq_explain, tq_config: what a connection is and does. */
 int tq_info_register(struct tq_sql *sql);
@@ -52,5 +52,10 @@ void tq_function_fail(sqlite3_context *context, const char *name, enum tq_status
 
 /* Return f32[dim], from tq_alloc and given away; or fail as above where status is not TQ_OK. */
 void tq_function_return(sqlite3_context *context, const char *name, enum tq_status status, float *vector, size_t dim);
+
+/* Return a text that was built, which is finished here. */
+void tq_function_return_built(sqlite3_context *context, sqlite3_str *out);
+/* A text as JSON has it, with its quotes. */
+void tq_function_append_text(sqlite3_str *out, const char *text);
 
 #endif

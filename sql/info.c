@@ -12,27 +12,6 @@ static const char *const order_names[] = {"exact", "approximate", "scan"};
 static const char *const metric_names[] = {"cosine", "ip", "l2"};
 static const char *const rows_names[] = {"f32", "f16", "none"};
 
-static void result_built(sqlite3_context *context, sqlite3_str *out) {
-    char *text = sqlite3_str_finish(out);
-    if (text == NULL)
-        sqlite3_result_error_nomem(context);
-    else
-        sqlite3_result_text(context, text, -1, sqlite3_free);
-}
-
-static void append_text(sqlite3_str *out, const char *text) {
-    sqlite3_str_appendchar(out, 1, '"');
-    for (; *text != 0; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\') sqlite3_str_appendchar(out, 1, '\\');
-        if (c < 0x20)
-            sqlite3_str_appendf(out, "\\u%04x", c);
-        else
-            sqlite3_str_appendchar(out, 1, (char)c);
-    }
-    sqlite3_str_appendchar(out, 1, '"');
-}
-
 /* ---- tq_info('words'), tq_info('words', 'aux'), tq_info('words', 'main', 'full') ---- */
 
 /* Of one vector column, over all partitions. */
@@ -90,7 +69,7 @@ static enum tq_status describe_index(struct tq_sql_table *table, const struct tq
     TQ_TRY(tq_format_init(&format, &column->options));
     TQ_TRY(look_at_column(table, column, &format, full, &totals));
     sqlite3_str_appendall(out, "\"column\":");
-    append_text(out, column->name);
+    tq_function_append_text(out, column->name);
     sqlite3_str_appendf(out, ",\"dim\":%u,\"metric\":\"%s\",\"bits\":%u,\"qjl\":%d,\"rows\":\"%s\",\"seed\":%llu",
                         format.dim, metric_names[format.metric], format.bits, format.qjl ? 1 : 0,
                         rows_names[format.rows], (unsigned long long)format.seed);
@@ -111,9 +90,9 @@ static void describe_columns(const struct tq_declaration *declaration, sqlite3_s
     for (size_t i = 0; i < declaration->count; i++) {
         const struct tq_sql_column *column = &declaration->columns[i];
         sqlite3_str_appendall(out, i == 0 ? "{\"name\":" : ",{\"name\":");
-        append_text(out, column->name);
+        tq_function_append_text(out, column->name);
         sqlite3_str_appendf(out, ",\"kind\":\"%s\",\"type\":", kinds[column->kind]);
-        append_text(out, column->type);
+        tq_function_append_text(out, column->type);
         if (column->kind == TQ_COLUMN_METADATA) sqlite3_str_appendf(out, ",\"indexed\":%d", column->indexed ? 1 : 0);
         sqlite3_str_appendchar(out, 1, '}');
     }
@@ -142,6 +121,14 @@ static enum tq_status describe_indexes(struct tq_sql_table *table, bool full, ch
     return status == TQ_OK && *text == NULL ? TQ_NOMEM : status;
 }
 
+/* As far as somebody has asked for one: looking for it may take a second. */
+static void describe_gpu(sqlite3_str *out) {
+    struct tq_device_state state;
+    tq_device_get_state(false, &state);
+    sqlite3_str_appendall(out, ",\"gpu\":");
+    tq_function_append_text(out, state.usable ? state.device.name : state.why);
+}
+
 /* A table with one vector column has what is known of that at the top; any other table, and one with more columns, has
  * it in "indexes". */
 static enum tq_status describe(struct tq_sql_table *table, bool full, sqlite3_str *out) {
@@ -150,7 +137,7 @@ static enum tq_status describe(struct tq_sql_table *table, bool full, sqlite3_st
     enum tq_status status = describe_indexes(table, full, &indexes);
     if (status == TQ_OK) {
         sqlite3_str_appendall(out, "{\"table\":");
-        append_text(out, table->name);
+        tq_function_append_text(out, table->name);
         if (declaration->vectors == 1) sqlite3_str_appendf(out, ",%.*s", (int)strlen(indexes) - 2, indexes + 1);
         if (declaration->count > 1) {
             describe_columns(declaration, out);
@@ -160,11 +147,13 @@ static enum tq_status describe(struct tq_sql_table *table, bool full, sqlite3_st
     sqlite3_free(indexes);
     TQ_TRY(status);
     TQ_TRY(describe_partitions(table, out));
-    sqlite3_str_appendf(out, ",\"isa\":\"%s\",\"folder\":", table->sql->plain->kernels.name);
-    append_text(out, table->place->temporary ? "" : tq_env_path(table->place->env));
+    sqlite3_str_appendf(out, ",\"isa\":\"%s\"", table->sql->plain->kernels.name);
+    if (full) describe_gpu(out);
+    sqlite3_str_appendall(out, ",\"folder\":");
+    tq_function_append_text(out, table->place->temporary ? "" : tq_env_path(table->place->env));
     if (table->sql->notice != NULL) {
         sqlite3_str_appendall(out, ",\"notice\":");
-        append_text(out, table->sql->notice);
+        tq_function_append_text(out, table->sql->notice);
     }
     sqlite3_str_appendchar(out, 1, '}');
     return TQ_OK;
@@ -197,7 +186,7 @@ static void run_info(sqlite3_context *context, int count, sqlite3_value **values
         status = tq_fail(TQ_MISUSE, "the depth is \"%.40s\"; it must be quick or full", depth);
     if (status == TQ_OK) status = inform(sql, schema, name, full, out);
     if (status == TQ_OK) {
-        result_built(context, out);
+        tq_function_return_built(context, out);
         return;
     }
     sqlite3_free(sqlite3_str_finish(out));
@@ -214,38 +203,47 @@ static void run_explain(sqlite3_context *context, int count, sqlite3_value **val
     if (last->table == NULL) return;
     sqlite3_str *out = sqlite3_str_new(sql->db);
     sqlite3_str_appendall(out, "{\"table\":");
-    append_text(out, last->table);
+    tq_function_append_text(out, last->table);
     sqlite3_str_appendf(out, ",\"path\":\"%s\",\"returned\":%llu", last->path, last->returned);
     if (last->why != NULL) {
         sqlite3_str_appendall(out, ",\"why\":");
-        append_text(out, last->why);
+        tq_function_append_text(out, last->why);
     }
     if (last->filter != NULL) {
         sqlite3_str_appendall(out, ",\"filter\":");
-        append_text(out, last->filter);
+        tq_function_append_text(out, last->filter);
     }
     if (last->searches > 0) {
         sqlite3_str_appendf(out, ",\"searches\":%llu,\"k\":%llu,\"rows\":%llu,\"second\":%llu", last->searches, last->k,
                             last->stats.rows, last->stats.second);
-        sqlite3_str_appendf(out, ",\"survivors\":%llu,\"ranked\":%llu", last->stats.survivors, last->stats.ranked);
+        sqlite3_str_appendf(out, ",\"survivors\":%llu,\"ranked\":%llu,\"gpu\":%llu", last->stats.survivors,
+                            last->stats.ranked, last->stats.device);
     }
     sqlite3_str_appendchar(out, 1, '}');
-    result_built(context, out);
+    tq_function_return_built(context, out);
 }
 
 /* ---- tq_config('order_by'), tq_config('confidence', 2.5), tq_config() ---- */
 
-enum { SETTING_ORDER, SETTING_CONFIDENCE, SETTING_OVERSAMPLE, SETTING_THREADS, SETTING_TIMEOUT, SETTING_COUNT };
-static const char *const setting_names[SETTING_COUNT] = {"order_by", "confidence", "oversample", "threads",
-                                                         "timeout_ms"};
+enum {
+    SETTING_ORDER,
+    SETTING_CONFIDENCE,
+    SETTING_OVERSAMPLE,
+    SETTING_THREADS,
+    SETTING_TIMEOUT,
+    SETTING_DEVICE,
+    SETTING_COUNT
+};
+static const char *const setting_names[SETTING_COUNT] = {"order_by", "confidence", "oversample",
+                                                         "threads",  "timeout_ms", "device"};
 
 static enum tq_status find_setting(const char *name, size_t *which) {
     for (*which = 0; *which < SETTING_COUNT; ++*which) {
         if (sqlite3_stricmp(name, setting_names[*which]) == 0) return TQ_OK;
     }
-    return tq_fail(TQ_MISUSE,
-                   "unknown setting \"%.40s\"; there are order_by, confidence, oversample, threads and timeout_ms",
-                   name);
+    return tq_fail(
+        TQ_MISUSE,
+        "unknown setting \"%.40s\"; there are order_by, confidence, oversample, threads, timeout_ms and device", name);
 }
 
 static void set_default(struct tq_sql *sql, size_t which) {
@@ -255,7 +253,8 @@ static void set_default(struct tq_sql *sql, size_t which) {
     case SETTING_CONFIDENCE: sql->options.confidence = defaults.confidence; break;
     case SETTING_OVERSAMPLE: sql->options.oversample = defaults.oversample; break;
     case SETTING_THREADS: sql->options.threads = defaults.threads; break;
-    default: sql->options.timeout_ms = defaults.timeout_ms; break;
+    case SETTING_TIMEOUT: sql->options.timeout_ms = defaults.timeout_ms; break;
+    default: sql->options.device = defaults.device; break;
     }
 }
 
@@ -290,7 +289,8 @@ static void result_setting(sqlite3_context *context, const struct tq_sql *sql, s
         break;
     case SETTING_OVERSAMPLE: sqlite3_result_double(context, sql->options.oversample); break;
     case SETTING_THREADS: sqlite3_result_int(context, sql->options.threads); break;
-    default: sqlite3_result_int(context, sql->options.timeout_ms); break;
+    case SETTING_TIMEOUT: sqlite3_result_int(context, sql->options.timeout_ms); break;
+    default: sqlite3_result_text(context, tq_options_device(sql->options.device), -1, SQLITE_STATIC); break;
     }
 }
 
@@ -301,9 +301,10 @@ static void result_settings(sqlite3_context *context, const struct tq_sql *sql) 
         sqlite3_str_appendall(out, "\"exact\"");
     else
         sqlite3_str_appendf(out, "%!.15g", sql->options.confidence);
-    sqlite3_str_appendf(out, ",\"oversample\":%!.15g,\"threads\":%d,\"timeout_ms\":%d}", sql->options.oversample,
-                        sql->options.threads, sql->options.timeout_ms);
-    result_built(context, out);
+    sqlite3_str_appendf(out, ",\"oversample\":%!.15g,\"threads\":%d,\"timeout_ms\":%d,\"device\":\"%s\"}",
+                        sql->options.oversample, sql->options.threads, sql->options.timeout_ms,
+                        tq_options_device(sql->options.device));
+    tq_function_return_built(context, out);
 }
 
 static void run_config(sqlite3_context *context, int count, sqlite3_value **values) {

@@ -1,4 +1,4 @@
-/* tq_kernels(), tq_kernels('measure'): what this machine can do, and what of it is used. */
+/* tq_kernels(), tq_kernels('measure'), tq_gpu(): what this machine can do, and what of it is used. */
 #include "sql/functions.h"
 #include "sql/host_stop.h"
 
@@ -24,6 +24,15 @@ static void describe_operations(const struct tq_kernels *used, sqlite3_str *out)
     sqlite3_str_appendchar(out, 1, '}');
 }
 
+/* ,"key":"text", or null for "". */
+static void append_known(sqlite3_str *out, const char *key, const char *text) {
+    sqlite3_str_appendf(out, ",\"%s\":", key);
+    if (text[0] == 0)
+        sqlite3_str_appendall(out, "null");
+    else
+        tq_function_append_text(out, text);
+}
+
 static enum tq_status describe_speed(struct tq_sql *sql, sqlite3_str *out) {
     struct tq_machine_speed speed;
     struct tq_sql_stop stop;
@@ -36,6 +45,13 @@ static enum tq_status describe_speed(struct tq_sql *sql, sqlite3_str *out) {
     return TQ_OK;
 }
 
+/* The name alone, of a GPU that somebody has asked for. */
+static void describe_gpu(sqlite3_str *out) {
+    struct tq_device_state state;
+    tq_device_get_state(false, &state);
+    append_known(out, "gpu", state.usable ? state.device.name : "");
+}
+
 static void run_kernels(sqlite3_context *context, int count, sqlite3_value **values) {
     struct tq_sql *sql = sqlite3_user_data(context);
     const char *how = count > 0 ? (const char *)sqlite3_value_text(values[0]) : NULL;
@@ -44,26 +60,67 @@ static void run_kernels(sqlite3_context *context, int count, sqlite3_value **val
     sqlite3_str_appendf(out, "{\"isa\":\"%s\"", sql->plain->kernels.name);
     describe_sets(&sql->plain->kernels, out);
     describe_operations(&sql->plain->kernels, out);
-    sqlite3_str_appendall(out, ",\"gpu\":null");
+    describe_gpu(out);
     if (how != NULL && sqlite3_stricmp(how, "measure") == 0)
         status = describe_speed(sql, out);
     else if (count > 0)
         status = tq_fail(TQ_MISUSE, "the argument is \"%.40s\"; it must be measure", how == NULL ? "NULL" : how);
     sqlite3_str_appendchar(out, 1, '}');
-    char *text = sqlite3_str_finish(out);
-    if (status != TQ_OK)
-        tq_function_fail(context, "tq_kernels", status);
-    else if (text == NULL)
-        sqlite3_result_error_nomem(context);
-    else
-        sqlite3_result_text(context, text, -1, SQLITE_TRANSIENT);
-    sqlite3_free(text);
+    if (status == TQ_OK) {
+        tq_function_return_built(context, out);
+        return;
+    }
+    sqlite3_free(sqlite3_str_finish(out));
+    tq_function_fail(context, "tq_kernels", status);
+}
+
+/* ---- tq_gpu() ---- */
+
+/* CUDA has 13000 for 13.0. */
+static void append_version(sqlite3_str *out, const char *key, int version) {
+    sqlite3_str_appendf(out, ",\"%s\":\"%d.%d\"", key, version / 1000, version % 1000 / 10);
+}
+
+/* None, until one was found. */
+static void describe_device(const struct tq_cuda_description *device, sqlite3_str *out) {
+    sqlite3_str_appendall(out, ",\"device\":");
+    if (device->name[0] == 0) {
+        sqlite3_str_appendall(out, "null");
+        return;
+    }
+    sqlite3_str_appendall(out, "{\"name\":");
+    tq_function_append_text(out, device->name);
+    sqlite3_str_appendf(out, ",\"number\":%d,\"capability\":\"%d.%d\"", device->device, device->major, device->minor);
+    append_version(out, "driver", device->driver);
+    append_version(out, "runtime", device->runtime);
+    sqlite3_str_appendf(out, ",\"multiprocessors\":%d,\"memory\":%llu,\"free\":%llu}", device->multiprocessors,
+                        device->memory, device->free);
+}
+
+static void run_gpu(sqlite3_context *context, int count, sqlite3_value **values) {
+    const struct tq_sql *sql = sqlite3_user_data(context);
+    struct tq_device_state state;
+    sqlite3_str *out = sqlite3_str_new(sql->db);
+    (void)count;
+    (void)values;
+    tq_device_get_state(true, &state);
+    sqlite3_str_appendf(out, "{\"usable\":%d", state.usable ? 1 : 0);
+    append_known(out, "why", state.why);
+    append_known(out, "plugin", state.plugin);
+    describe_device(&state.device, out);
+    sqlite3_str_appendf(out, ",\"limit\":%llu,\"resident\":%llu,\"sets\":%llu,\"segments\":%llu,\"rows\":%llu",
+                        state.limit, state.resident, state.sets, state.segments, state.rows);
+    sqlite3_str_appendf(out, ",\"searches\":%llu,\"fallbacks\":%llu", state.searches, state.fallbacks);
+    append_known(out, "fallback", state.fallback);
+    sqlite3_str_appendchar(out, 1, '}');
+    tq_function_return_built(context, out);
 }
 
 int tq_machine_register(struct tq_sql *sql) {
     static const struct tq_sql_function functions[] = {
         {"tq_kernels", 0, SQLITE_DIRECTONLY, run_kernels},
         {"tq_kernels", 1, SQLITE_DIRECTONLY, run_kernels},
+        {"tq_gpu", 0, SQLITE_DIRECTONLY, run_gpu},
     };
     return tq_functions_create(sql, functions, TQ_COUNT(functions));
 }

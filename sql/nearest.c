@@ -103,12 +103,12 @@ static enum tq_status search(struct tq_sql_cursor *cursor, int function, const s
                              struct tq_hit **hits, size_t *count) {
     struct tq_sql *sql = cursor->table->sql;
     struct tq_search_options options = sql->options;
-    struct tq_search_stats stats = {0, 0, 0, 0};
+    struct tq_search_stats stats = {0};
     enum tq_metric metric = metric_of(function, tq_cursor_format(cursor)->metric);
     size_t k = rows, capacity = 0;
     if (sql->order_by == TQ_ORDER_EXACT) {
         options = (struct tq_search_options){
-            .confidence = TQ_EXACT, .threads = 1, .timeout_ms = sql->options.timeout_ms};
+            .confidence = TQ_EXACT, .threads = 1, .timeout_ms = sql->options.timeout_ms, .device = sql->options.device};
     }
     for (;;) {
         k = (size_t)(k + 1 < view->live ? k + 1 : view->live);

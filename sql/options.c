@@ -103,10 +103,23 @@ static bool set_timeout(struct word value, struct tq_search_options *options) {
     return read_whole(value, &options->timeout_ms);
 }
 
+static const char *const device_names[] = {[TQ_DEVICE_CPU] = "cpu", [TQ_DEVICE_AUTO] = "auto", [TQ_DEVICE_GPU] = "gpu"};
+
+const char *tq_options_device(enum tq_device device) { return device_names[device]; }
+
+static bool set_device(struct word value, struct tq_search_options *options) {
+    for (size_t i = 0; i < TQ_COUNT(device_names); i++) {
+        if (!word_is(value, device_names[i])) continue;
+        options->device = (enum tq_device)i;
+        return true;
+    }
+    return false;
+}
+
 /* ---- Settings ---- */
 
-enum field { FIELD_CONFIDENCE, FIELD_OVERSAMPLE, FIELD_THREADS, FIELD_TIMEOUT, FIELD_COUNT };
-static const char *const field_names[FIELD_COUNT] = {"confidence", "oversample", "threads", "timeout_ms"};
+enum field { FIELD_CONFIDENCE, FIELD_OVERSAMPLE, FIELD_THREADS, FIELD_TIMEOUT, FIELD_DEVICE, FIELD_COUNT };
+static const char *const field_names[FIELD_COUNT] = {"confidence", "oversample", "threads", "timeout_ms", "device"};
 
 struct setting {
     const char *key;
@@ -121,6 +134,7 @@ static const struct setting settings[] = {
     {"rerank", FIELD_OVERSAMPLE, set_rerank, "on, off, or 1 to 1000000"},
     {"threads", FIELD_THREADS, set_threads, "a whole number, 1 to 256"},
     {"timeout_ms", FIELD_TIMEOUT, set_timeout, "a whole number of milliseconds, or 0 for none"},
+    {"device", FIELD_DEVICE, set_device, "cpu, gpu or auto"},
 };
 
 /* How much of a text a message shows. */
@@ -132,7 +146,8 @@ static enum tq_status find_setting(struct word key, const struct setting **setti
         if (word_is(key, settings[i].key)) return TQ_OK;
     }
     return tq_fail(TQ_MISUSE,
-                   "unknown setting \"%.*s\"; there are confidence, exact, oversample, rerank, threads and timeout_ms",
+                   "unknown setting \"%.*s\"; there are confidence, exact, oversample, rerank, threads, timeout_ms and"
+                   " device",
                    shown(key), key.text);
 }
 

@@ -16,14 +16,18 @@ enum { TQ_OPTIONS_TEXT_MAX = 4096 }; /* bytes: a query's options, added up */
  *   rerank      another name of oversample: on is 0, off is 1; 0 is refused, since it would be read as off. Where rows
  *               are kept, scores are exact in any case
  *   threads     1 to 256
- *   timeout_ms  of one search; 0: none */
+ *   timeout_ms  of one search; 0: none
+ *   device      cpu, gpu or auto */
 enum tq_status tq_options_set(const char *key, const char *text, size_t size, struct tq_search_options *options);
 
 /* But for the filter, which is none of these settings. */
 static inline bool tq_options_same(const struct tq_search_options *a, const struct tq_search_options *b) {
     return a->confidence == b->confidence && a->oversample == b->oversample && a->threads == b->threads &&
-           a->timeout_ms == b->timeout_ms;
+           a->timeout_ms == b->timeout_ms && a->device == b->device;
 }
+
+/* As the setting has it: "cpu". */
+const char *tq_options_device(enum tq_device device);
 
 /* "confidence=3.5, threads=2": settings, with commas or blanks between them. What the text does not say stays. Nothing
  * may be said twice, but settings behind a semicolon replace those before it. On failure nothing is set. */

@@ -168,6 +168,7 @@ static void tell(const struct tq_sql_cursor *cursor, size_t k, const struct tq_s
     last->stats.second += stats->second;
     last->stats.survivors += stats->survivors;
     last->stats.ranked += stats->ranked;
+    last->stats.device += stats->device;
 }
 
 /* Whether hits[] has the answer already. */
@@ -195,7 +196,7 @@ static void keep(const struct tq_sql_cursor *cursor, size_t k) {
 static enum tq_status search(struct tq_sql_cursor *cursor, const struct tq_view *view, uint64_t rows) {
     struct tq_stream *stream = cursor->stream;
     struct tq_engine *engine = cursor->table->engines[cursor->vector];
-    struct tq_search_stats stats = {0, 0, 0, 0};
+    struct tq_search_stats stats = {0};
     size_t k = (size_t)(rows < view->live ? rows : view->live);
     stream->asked = k;
     stream->at = stream->count = 0;
@@ -225,7 +226,7 @@ static enum tq_status search(struct tq_sql_cursor *cursor, const struct tq_view 
 static enum tq_status search_range(struct tq_sql_cursor *cursor, const struct tq_view *view, uint64_t rows) {
     struct tq_stream *stream = cursor->stream;
     struct tq_engine *engine = cursor->table->engines[cursor->vector];
-    struct tq_search_stats stats = {0, 0, 0, 0};
+    struct tq_search_stats stats = {0};
     size_t capacity = (size_t)(rows < view->live ? rows : view->live), found = 0;
     stream->kept.valid = false;
     stream->asked = capacity;

@@ -90,7 +90,8 @@ enum tq_open_flags {
  *
  * Reads no vector. A process may open one store many times; a child after fork() must open it anew.
  * Environment  TQ_ISA=scalar|ssse3|avx2|avx512|avx512vnni|avx512vbmi|amx|neon: no more than this instruction set;
- *              TQ_ALLOW_NETFS=1 permits network file systems, where neither LMDB nor SQLite can promise anything.
+ *              TQ_ALLOW_NETFS=1 permits network file systems, where neither LMDB nor SQLite can promise anything;
+ *              TQ_GPU, TQ_GPU_MEMORY, TQ_GPU_PLUGIN: docs/gpu.md; they are read when something first asks for a GPU.
  * Returns      TQ_OK; TQ_NOT_FOUND nothing there; TQ_FORMAT something else or newer; TQ_IO; TQ_CORRUPT */
 TQ_API enum tq_status tq_open(const char *path, unsigned flags, tq_store **store);
 
@@ -162,6 +163,13 @@ struct tq_filter {
 
 #define TQ_EXACT 1e30 /* as `confidence`: no row is dismissed but by proof, so the result is exact */
 
+/* What searches codes. The answer is the same; where a GPU cannot be used, the CPU answers (docs/gpu.md). */
+enum tq_device {
+    TQ_DEVICE_CPU = 0,
+    TQ_DEVICE_AUTO = 1, /* a GPU where the index is large enough for it to pay */
+    TQ_DEVICE_GPU = 2   /* a GPU wherever it can */
+};
+
 struct tq_search_options {
     double confidence;              /* z of the error bound, > 0; 3.0 by default, TQ_EXACT for a proof */
     double oversample;              /* 0: rank exactly every row whose bound asks for it;
@@ -169,9 +177,10 @@ struct tq_search_options {
     int threads;                    /* 1 by default; more enter an OpenMP region (in a child forked after one: 1) */
     int timeout_ms;                 /* 0: none; else TQ_INTERRUPTED when so many milliseconds have passed */
     const struct tq_filter *filter; /* NULL: every id */
+    enum tq_device device;          /* TQ_DEVICE_CPU */
 };
 
-/* {3.0, 0, 1, 0, NULL} */
+/* {3.0, 0, 1, 0, NULL, TQ_DEVICE_CPU} */
 TQ_API struct tq_search_options tq_search_defaults(void);
 
 struct tq_hit {
@@ -186,6 +195,7 @@ struct tq_search_stats {
     uint64_t second;    /* rows whose second plane was read */
     uint64_t survivors; /* rows whose full code was scored */
     uint64_t ranked;    /* rows ranked exactly */
+    uint64_t device;    /* queries whose codes a GPU searched, at least in part */
 };
 
 /* The k best rows of each query among those committed before the call.

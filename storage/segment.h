@@ -83,10 +83,16 @@ enum tq_status tq_segment_block_ids(struct tq_segment *segment, uint32_t block, 
 bool tq_segment_ids_ascend(const struct tq_segment *segment, int64_t *first);
 /* Equal for a sealed segment whenever it is opened, different for any other of the index; zeros for one in memory. */
 void tq_segment_identity(const struct tq_segment *segment, uint64_t identity[2]);
+/* 16 bytes of the folder that a sealed segment lies in; NULL for one in memory. */
+const uint8_t *tq_segment_uuid(const struct tq_segment *segment);
 enum tq_status tq_segment_slots(struct tq_segment *segment, const uint32_t *rows, size_t count, uint64_t *slots);
 
 /* The row of a slot, or TQ_NOT_FOUND (it is not among the rows). */
 enum tq_status tq_segment_find(struct tq_segment *segment, uint64_t slot, uint32_t *row);
+
+/* For who will read all codes: the chunks they lie in, and one of them asked from disk as a whole and verified. */
+uint32_t tq_segment_code_chunks(const struct tq_segment *segment);
+enum tq_status tq_segment_load(struct tq_segment *segment, uint32_t chunk);
 
 /* Verify everything now. */
 enum tq_status tq_segment_check(struct tq_segment *segment);

@@ -1,6 +1,7 @@
 /* Reading segments. Everything handed out lies in pages that were verified in this process. */
 #include "src/base/stop.h"
 #include "storage/packed_record.h"
+#include "storage/platform.h"
 #include "storage/segment_parts.h"
 
 static enum tq_status corrupt_slot(const struct tq_segment *segment, uint64_t slot) {
@@ -274,6 +275,10 @@ void tq_segment_identity(const struct tq_segment *segment, uint64_t identity[2])
     identity[1] = segment->dir_sum;
 }
 
+const uint8_t *tq_segment_uuid(const struct tq_segment *segment) {
+    return segment->env == NULL ? NULL : tq_env_uuid(segment->env);
+}
+
 enum tq_status tq_segment_find(struct tq_segment *segment, uint64_t slot, uint32_t *row) {
     uint64_t wanted = slot - segment->slot_first;
     uint32_t low = 0, high = segment->rows, offset = 0;
@@ -295,6 +300,19 @@ enum tq_status tq_segment_find(struct tq_segment *segment, uint64_t slot, uint32
             high = mid;
     }
     return tq_fail(TQ_NOT_FOUND, "slot %llu is not in this segment", (unsigned long long)slot);
+}
+
+/* ---- All of it ---- */
+
+uint32_t tq_segment_code_chunks(const struct tq_segment *segment) {
+    return segment->env == NULL ? 0 : segment->code_chunks;
+}
+
+enum tq_status tq_segment_load(struct tq_segment *segment, uint32_t at) {
+    struct tq_chunk *chunk = &segment->chunks[at];
+    if (tq_chunk_ready(chunk, 0, chunk->pages - 1)) return TQ_OK;
+    tq_platform_willneed(chunk->value, TQ_CHUNK_HEAD + (size_t)chunk->pages * TQ_CHUNK_PAGE);
+    return tq_chunk_verify(chunk, 0, chunk->pages - 1);
 }
 
 /* ---- Checking ---- */

@@ -49,7 +49,7 @@ void bench_report_head(FILE *out, const char *prefix, int argc, char *const *arg
     (void)fprintf(out, "%smachine: %s, %ld cores\n", prefix, text, sysconf(_SC_NPROCESSORS_ONLN));
     file_value("/proc/loadavg", "", text, sizeof text);
     (void)fprintf(out, "%sload at the start (1, 5, 15 minutes): %.14s\n", prefix, text);
-    command_value("git rev-parse --verify --short=12 HEAD 2>/dev/null || echo none", text, sizeof text);
+    command_value("git rev-parse --verify --short=12 HEAD 2>/dev/null || echo ${TQ_COMMIT:-none}", text, sizeof text);
     command_value("git status --porcelain --untracked-files=no 2>/dev/null | head -n 1", changes, sizeof changes);
     (void)fprintf(out, "%scommit: %s%s\n", prefix, text, strcmp(changes, "unknown") == 0 ? "" : ", with changes");
     (void)fprintf(out, "%scommand:", prefix);

@@ -100,6 +100,10 @@ class NumPy(Folder):
         for threads in (1, 2):
             many, _ = index.search(self.vectors[:20], 10, exact=True, threads=threads)
             np.testing.assert_array_equal(many[5], ids)
+        for device in ("cpu", "auto", "gpu"):
+            many, many_scores = index.search(self.vectors[:20], 10, exact=True, device=device)
+            np.testing.assert_array_equal(many[5], ids)
+            np.testing.assert_array_equal(many_scores[5], scores)
         loose, _ = index.search(self.vectors[:20], 10)
         self.assertGreater((loose == many).mean(), 0.99)
 
@@ -164,6 +168,8 @@ class NumPy(Folder):
         self.fails("", "TQ_NOT_FOUND", index.delete, [0, 9000])
         self.fails("", "TQ_MISUSE", index.search, self.vectors[0], -1)
         self.fails("", "TQ_MISUSE", index.search, self.vectors[0], 5, confidence=-1)
+        self.fails("device is 'tpu'; it must be cpu, auto, gpu", "TQ_MISUSE", index.search, self.vectors[0], 5,
+                   device="tpu")
         self.assertEqual(len(index), 5)
 
     def test_threads(self):

@@ -5,7 +5,7 @@ import os
 import numpy as np
 
 from . import Error
-from .native import (EXACT, METRICS, NOT_FOUND, OPEN_CREATE, POINTER, ROWS, IndexInfo, check, library)
+from .native import (DEVICES, EXACT, METRICS, NOT_FOUND, OPEN_CREATE, POINTER, ROWS, IndexInfo, check, library)
 
 HIT = np.dtype([("id", "<i8"), ("score", "<f8"), ("distance", "<f8")])
 NAME = b"vectors"
@@ -94,12 +94,14 @@ class Index:
         ids = np.ascontiguousarray(ids, dtype=np.int64)
         check(self._lib.tq_put_many(index, ids.ctypes.data, vectors.ctypes.data, len(ids)))
 
-    def search(self, queries, k=10, confidence=3.0, exact=False, threads=1):
+    def search(self, queries, k=10, confidence=3.0, exact=False, threads=1, device="cpu"):
         """The k best rows of each query: (ids int64, scores float64), best first.
 
         One query, float32[dim], gives arrays of the rows found. Many, float32[count][dim], give arrays of
         [count][k], filled up with id -1 and score -inf where there are fewer rows.
         confidence is the z of the error bound; with exact=True no row is dismissed but by proof.
+        device is what searches: "cpu", "gpu", or "auto", a GPU where it pays. The answer is the same, and where no
+        GPU can be used the CPU gives it.
         """
         index = self._open_index()
         queries = _floats(queries, self.dim, "queries")
@@ -107,6 +109,7 @@ class Index:
         options = self._lib.tq_search_defaults()
         options.confidence = EXACT if exact else confidence
         options.threads = threads
+        options.device = _choice("device", device, DEVICES)
         k = int(k)
         hits = np.empty((count, max(k, 0)), HIT)
         counts = np.zeros(count, ctypes.c_size_t)

@@ -6,6 +6,7 @@ from . import Error, loadable_path
 
 METRICS = ("cosine", "ip", "l2")
 ROWS = ("f32", "f16", "none")
+DEVICES = ("cpu", "auto", "gpu")
 NOT_FOUND = -6
 OPEN_CREATE, OPEN_READONLY = 1, 2
 EXACT = 1e30
@@ -20,7 +21,7 @@ class IndexOptions(ctypes.Structure):
 
 class SearchOptions(ctypes.Structure):
     _fields_ = [("confidence", ctypes.c_double), ("oversample", ctypes.c_double), ("threads", ctypes.c_int),
-                ("timeout_ms", ctypes.c_int), ("filter", POINTER)]
+                ("timeout_ms", ctypes.c_int), ("filter", POINTER), ("device", ctypes.c_int)]
 
 
 class IndexInfo(ctypes.Structure):

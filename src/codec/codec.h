@@ -64,6 +64,11 @@ struct tq_encoder; /* scratch of one thread */
 enum tq_status tq_encoder_open(const struct tq_codec *codec, struct tq_encoder **encoder);
 void tq_encoder_close(struct tq_encoder *encoder);
 
+/* The scales of y that an encoder tries, in this order (one alone where code_bits is 1), and its bound on what rounding
+ * does to an angle. */
+enum { TQ_ENCODER_SCALES = 3 };
+void tq_encoder_constants(const struct tq_codec *codec, float scales[TQ_ENCODER_SCALES], double *slack);
+
 /* Encode f32[dim] into *row, borrowed until the next call on this encoder; row->exact points into the encoder (f16) or
  * at `vector` itself (f32). TQ_MISUSE names the first element that is not finite, or a norm beyond f32, or an
  * element beyond half precision where rows are f16. Rows of f16 are rounded first and encoded as rounded, so that the

@@ -30,6 +30,19 @@ struct tq_encoder {
     uint16_t *half; /* the exact row where rows are f16 */
 };
 
+/* Scales of y tried against the codebook (EDEN and extended RaBitQ search one likewise): the index set whose direction
+ * is nearest to y wins. One bit knows no scale.
+ * GloVe, 100,000 words, 1 - cos^2 of 4 and 5 bits: .00904 .00237 with one scale, .00809 .00205 with these three, .00792
+ * .00197 with five, .00760 .00187 with nine; each costs one `quantize`, 3 % of an encoding. Counting the sketch in the
+ * choice gains 4 % at 4 bits with QJL and costs a rotation a scale, so it is not done. */
+static const float encoder_scales[TQ_ENCODER_SCALES] = {1.0f, 0.92f, 1.08f};
+
+void tq_encoder_constants(const struct tq_codec *codec, float scales[TQ_ENCODER_SCALES], double *slack) {
+    memcpy(scales, encoder_scales, sizeof encoder_scales);
+    *slack = 1e-6 + tq_rotation_slack(&codec->rotation);
+    if (codec->format.qjl) *slack += 2.0 * tq_rotation_slack(&codec->sketch);
+}
+
 enum tq_status tq_encoder_open(const struct tq_codec *codec, struct tq_encoder **encoder) {
     size_t dim = codec->format.dim;
     size_t floats = tq_round_up(dim * sizeof(float), TQ_ALIGN), bytes = tq_round_up(dim, TQ_ALIGN);
@@ -40,8 +53,8 @@ enum tq_status tq_encoder_open(const struct tq_codec *codec, struct tq_encoder *
     if (block == NULL) return TQ_NOMEM;
     struct tq_encoder *made = (struct tq_encoder *)(void *)block;
     made->codec = codec;
-    made->slack = 1e-6 + tq_rotation_slack(&codec->rotation);
-    if (codec->format.qjl) made->slack += 2.0 * tq_rotation_slack(&codec->sketch);
+    float scales[TQ_ENCODER_SCALES];
+    tq_encoder_constants(codec, scales, &made->slack);
     float **const vectors[] = {&made->direction, &made->rotated, &made->code, &made->sketched, &made->residual};
     uint8_t **const arrays[] = {&made->indices, &made->candidate, &made->sketch};
     block += head;
@@ -93,20 +106,14 @@ static void make_unit(float *x, uint32_t dim, double norm) {
     for (uint32_t j = 0; j < dim; j++) x[j] = (float)((double)x[j] * inverse);
 }
 
-/* Scales of y tried against the codebook (EDEN and extended RaBitQ search one likewise): the index set whose direction
- * is nearest to y wins. One bit knows no scale.
- * GloVe, 100,000 words, 1 - cos^2 of 4 and 5 bits: .00904 .00237 with one scale, .00809 .00205 with these three, .00792
- * .00197 with five, .00760 .00187 with nine; each costs one `quantize`, 3 % of an encoding. Counting the sketch in the
- * choice gains 4 % at 4 bits with QJL and costs a rotation a scale, so it is not done. */
 static void choose_indices(struct tq_encoder *e) {
-    static const float scales[] = {1.0f, 0.92f, 1.08f};
     const struct tq_codebook *codebook = &e->codec->codebook;
     struct tq_quantizer quantizer = {codebook->dim, codebook->code_bits, codebook->thresholds, codebook->centroids};
-    size_t count = codebook->code_bits == 1 ? 1 : TQ_COUNT(scales);
+    size_t count = codebook->code_bits == 1 ? 1 : TQ_COUNT(encoder_scales);
     struct tq_quantized_sums best, sums;
-    e->codec->kernels.quantize(&quantizer, e->rotated, scales[0], e->indices, &best);
+    e->codec->kernels.quantize(&quantizer, e->rotated, encoder_scales[0], e->indices, &best);
     for (size_t i = 1; i < count; i++) {
-        e->codec->kernels.quantize(&quantizer, e->rotated, scales[i], e->candidate, &sums);
+        e->codec->kernels.quantize(&quantizer, e->rotated, encoder_scales[i], e->candidate, &sums);
         double dot = sums.dot, best_dot = best.dot;
         if (dot * dot * (double)best.norm <= best_dot * best_dot * (double)sums.norm) continue;
         uint8_t *swap = e->indices;

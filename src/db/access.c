@@ -39,6 +39,31 @@ enum tq_status tq_access_put(struct tq_access *a, int64_t id, const float *vecto
     return tq_table_put(a->table, id, &row);
 }
 
+/* Fewer rows are encoded sooner than a device is asked; so many are left to the CPU behind a row that it refused. */
+enum { DEVICE_ROWS_LEAST = 4096, DEVICE_ROWS_SKIPPED = 256 };
+
+/* Encode rows from `at` on by the device, if there is one. */
+static void encode_ahead(struct tq_engine *e, struct tq_access_rows *rows, size_t at) {
+    size_t left = rows->count - at;
+    if (rows->count < DEVICE_ROWS_LEAST) return;
+    if (!e->device_asked) e->device_encoder = tq_device_encoder_open(e->codec);
+    e->device_asked = true;
+    if (e->device_encoder == NULL) return;
+    rows->first = at;
+    rows->end = at + tq_device_encode(e->device_encoder, rows->vectors + at * e->codec->format.dim, left);
+    rows->again = rows->end == at ? at + DEVICE_ROWS_SKIPPED : rows->end;
+}
+
+enum tq_status tq_access_put_row(struct tq_access *a, struct tq_access_rows *rows, size_t at) {
+    struct tq_engine *e = a->engine;
+    const float *vector = rows->vectors + at * e->codec->format.dim;
+    struct tq_row row;
+    if (at >= rows->end && at >= rows->again) encode_ahead(e, rows, at);
+    if (at >= rows->end) return tq_access_put(a, rows->ids[at], vector);
+    tq_device_encoded(e->device_encoder, at - rows->first, vector, &row);
+    return tq_table_put(a->table, rows->ids[at], &row);
+}
+
 enum tq_status tq_access_search(struct tq_access *a, enum tq_metric metric, const float *queries, size_t query_count,
                                 size_t k, const struct tq_search_options *options, struct tq_hit *hits, size_t *counts,
                                 struct tq_search_stats *stats) {

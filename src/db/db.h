@@ -3,6 +3,7 @@
 #ifndef TQ_DB_H
 #define TQ_DB_H
 
+#include "index/device.h"
 #include "index/search.h"
 #include "storage/check_tables.h"
 #include "storage/pair.h"
@@ -14,6 +15,8 @@ struct tq_engine {
     const struct tq_codec *codec;
     struct tq_codec *owned_codec; /* codec, unless it was lent */
     struct tq_encoder *encoder;
+    struct tq_device_encoder *device_encoder; /* NULL: none, or not asked for yet */
+    bool device_asked;                        /* for one */
     struct tq_searcher *searcher;
     void *query_memory;
     float *scratch;  /* f32[5 * dim] for decoding and widening */
@@ -57,6 +60,14 @@ enum tq_status tq_access_open(struct tq_conn *conn, struct tq_env *env, const ch
 void tq_access_close(struct tq_access *access);
 
 enum tq_status tq_access_put(struct tq_access *access, int64_t id, const float *vector);
+/* Rows that are put one after another from 0 on; a device that may (TQ_GPU) encodes many of them at once. */
+struct tq_access_rows {
+    const int64_t *ids;
+    const float *vectors;
+    size_t count;
+    size_t first, end, again; /* what is encoded already, and from where on to try again; 0 at first */
+};
+enum tq_status tq_access_put_row(struct tq_access *access, struct tq_access_rows *rows, size_t at);
 enum tq_status tq_access_search(struct tq_access *access, enum tq_metric metric, const float *queries,
                                 size_t query_count, size_t k, const struct tq_search_options *options,
                                 struct tq_hit *hits, size_t *counts, struct tq_search_stats *stats);

@@ -81,6 +81,7 @@ void tq_engine_close(struct tq_engine *e) {
     if (e == NULL) return;
     tq_searcher_close(e->searcher);
     tq_encoder_close(e->encoder);
+    tq_device_encoder_close(e->device_encoder);
     tq_free(e->query_memory);
     tq_free(e->scratch);
     tq_free(e->record);
@@ -102,6 +103,10 @@ enum tq_status tq_search_check(const struct tq_search_options *options, int64_t 
     if (options->timeout_ms < 0) {
         return tq_fail(TQ_MISUSE, "timeout_ms is %d; it must be 0 or more", options->timeout_ms);
     }
+    if (options->device != TQ_DEVICE_CPU && options->device != TQ_DEVICE_AUTO && options->device != TQ_DEVICE_GPU) {
+        return tq_fail(TQ_MISUSE, "device is %d; it must be 0 to 2: TQ_DEVICE_CPU, TQ_DEVICE_AUTO or TQ_DEVICE_GPU",
+                       (int)options->device);
+    }
     return TQ_OK;
 }
 
@@ -110,12 +115,15 @@ static enum tq_status search(struct tq_engine *e, const struct tq_view *view, en
                              const struct tq_search_options *options, struct tq_hit *hits, size_t *counts,
                              struct tq_search_stats *stats) {
     TQ_TRY(tq_searcher_begin(e->searcher, view, metric, options));
-    if (k > 0 && tq_searcher_prefers_many(e->searcher, query_count))
-        return tq_searcher_many(e->searcher, queries, query_count, k, hits, counts, stats);
-    for (size_t i = 0; i < query_count; i++) {
+    size_t answered = 0, dim = e->codec->format.dim;
+    TQ_TRY(tq_searcher_device_many(e->searcher, queries, query_count, k, hits, counts, stats, &answered));
+    if (k > 0 && tq_searcher_prefers_many(e->searcher, query_count - answered))
+        return tq_searcher_many(e->searcher, queries + answered * dim, query_count - answered, k, hits + answered * k,
+                                counts + answered, stats);
+    for (size_t i = answered; i < query_count; i++) {
         struct tq_query query;
         counts[i] = 0;
-        TQ_TRY(tq_query_prepare(e->codec, queries + i * e->codec->format.dim, e->query_memory, &query));
+        TQ_TRY(tq_query_prepare(e->codec, queries + i * dim, e->query_memory, &query));
         if (k == 0) continue;
         TQ_TRY(tq_searcher_query(e->searcher, &query, k, hits + i * k, &counts[i], stats));
     }

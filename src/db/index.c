@@ -213,8 +213,9 @@ enum tq_status tq_put(tq_index *index, int64_t id, const float *vector) {
 }
 
 static enum tq_status put_all(struct tq_index *index, const struct vectors *v) {
+    struct tq_access_rows rows = {.ids = v->ids, .vectors = v->vectors, .count = v->count};
     for (size_t i = 0; i < v->count; i++) {
-        enum tq_status status = tq_access_put(index->writer, v->ids[i], v->vectors + i * index->codec->format.dim);
+        enum tq_status status = tq_access_put_row(index->writer, &rows, i);
         if (status != TQ_OK) {
             char text[512];
             (void)snprintf(text, sizeof text, "%s", tq_message());
@@ -281,7 +282,7 @@ enum tq_status tq_search(tq_index *index, const float *queries, size_t query_cou
                          const struct tq_search_options *options, struct tq_hit *hits, size_t *counts,
                          struct tq_search_stats *stats) {
     struct tq_search_options defaults = tq_search_defaults();
-    struct tq_search_stats ignored = {0, 0, 0, 0};
+    struct tq_search_stats ignored = {0};
     if (options == NULL) options = &defaults;
     if (stats == NULL) stats = &ignored;
     *stats = ignored;
@@ -301,7 +302,7 @@ enum tq_status tq_search_range(tq_index *index, const float *query, double score
                                const struct tq_search_options *options, struct tq_hit *hits, size_t *count,
                                struct tq_search_stats *stats) {
     struct tq_search_options defaults = tq_search_defaults();
-    struct tq_search_stats ignored = {0, 0, 0, 0};
+    struct tq_search_stats ignored = {0};
     if (options == NULL) options = &defaults;
     if (stats == NULL) stats = &ignored;
     *stats = ignored;

@@ -59,7 +59,8 @@ static void check_odd_blob(const uint8_t *bytes, size_t size) {
 
 static bool options_are_valid(const struct tq_search_options *options) {
     return options->confidence > 0 && options->threads >= 1 && options->threads <= 256 &&
-           options->oversample <= 1000000;
+           options->oversample <= 1000000 &&
+           (options->device == TQ_DEVICE_CPU || options->device == TQ_DEVICE_AUTO || options->device == TQ_DEVICE_GPU);
 }
 
 static void check_options(const uint8_t *bytes, size_t size) {

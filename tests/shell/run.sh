@@ -18,6 +18,7 @@ session() { # <file.tqs>
     note "$name.tqs" "$status"
 }
 
+export TQ_GPU=off
 for file in "$here"/*.tqs; do session "$file"; done
 
 # ---- Options ----

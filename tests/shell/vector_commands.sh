@@ -46,7 +46,8 @@ is "the same seed, the same queries" "$(field 2,6,7 <first)" "$(field 2,6,7 <sec
 holds "a confidence that is too low" "$(field 2 <first) < 0.99"
 csv words.db '.recall words 200 --confidence 0.3 --k 5 --seed 8' >second
 if [ "$(field 2,6,7 <first)" != "$(field 2,6,7 <second)" ]; then note "another seed" 0; else note "another seed" 1; fi
-is "nothing is left behind" '{"order_by":"exact","confidence":3.0,"oversample":0.0,"threads":1,"timeout_ms":0}' \
+is "nothing is left behind" \
+    '{"order_by":"exact","confidence":3.0,"oversample":0.0,"threads":1,"timeout_ms":0,"device":"cpu"}' \
     "$("$shell" -list -noheader words.db '.recall words 2 --confidence 2' 'SELECT tq_config()' 2>/dev/null | tail -1)"
 "$shell" -json words.db '.recall words 10' >json 2>/dev/null
 says "names of columns" '"recall@10":1.0,"median ms":' json
@@ -146,6 +147,34 @@ says "scalar serves all" '^scalar,yes,yes,yes,19$' kernels
 says "speeds" '^scalar,[0-9.]+,[0-9.]+,[0-9]+$' kernels
 is "the best that there is" "$("$shell" -list -noheader words.db "SELECT json_extract(tq_info('words'), '$.isa')")" \
     "$("$shell" -list -noheader :memory: "SELECT json_extract(tq_kernels(), '$.isa')")"
+
+# ---- --device, .gpu: where there is none ----
+export TQ_GPU=off
+for device in cpu gpu auto; do
+    is "--device $device, the same rows" "$(csv words.db '.search words 7 3')" \
+        "$(csv words.db ".search words 7 3 --device $device")"
+done
+is "with a confidence" "$(csv words.db '.search words 7 3 --exact')" \
+    "$(csv words.db '.similar words 7 3 --device gpu --confidence exact')"
+is "the same recall" "$(csv words.db '.recall words 50' | field 1,2,6,7)" \
+    "$(csv words.db '.recall words 50 --device gpu' | field 1,2,6,7)"
+says "where it ran" '^none of the searches ran on a GPU; .gpu tells why$' remarks
+csv words.db '.recall words 2 --device cpu' >recall
+is "of the CPU nothing is said" 1 "$(wc -l <remarks)"
+csv words.db "SELECT tq_config('device', 'gpu')" '.tune words .9 10' >tuned
+says "as the connection is set" 'none of the searches ran on a GPU' remarks
+csv words.db '.bench words 0.05 --device auto' >bench
+says "where it ran" 'none of the searches ran on a GPU' remarks
+is "nothing is left behind" cpu "$(csv words.db '.recall words 2 --device gpu' "SELECT tq_config('device')" | tail -1)"
+for command in '.search words 7' '.similar words 7' '.recall words' '.tune words .9' '.bench words'; do
+    fails 1 '--device is "tpu"; it must be cpu, gpu or auto' words.db "$command --device tpu"
+done
+is "-safe permits .gpu" 'Every search runs on the CPU: TQ_GPU is off; 1 query asked for a GPU.' \
+    "$(csv -safe words.db '.search words 7 3 --device gpu' .gpu | tail -1)"
+is ".explain says where" 'gpu,0' "$(csv words.db '.search words 7 3 --device gpu' .explain | tail -1 | cut -d, -f1,2)"
+is ".info has what is known" 'gpu,nothing has asked for a device yet' \
+    "$(csv words.db '.info words' | grep '^gpu,' | cut -d, -f1,2)"
+is ".info opens nothing" '' "$(csv words.db '.info words --quick' | grep '^gpu,' || true)"
 
 # ---- .backup, .compact ----
 "$shell" words.db '.backup copy.db' 2>remarks

@@ -163,14 +163,22 @@ static void test_bad_searches(void **state) {
     const float query[4] = {1, 2, 3, 4};
     static const struct {
         double confidence, oversample;
-        int threads;
+        int threads, device;
         const char *message;
-    } cases[] = {{0, 0, 1, "confidence"},   {-1, 0, 1, "confidence is -1"}, {NAN, 0, 1, "confidence"},
-                 {3, 0.5, 1, "oversample"}, {3, -1, 1, "oversample"},       {3, 0, 0, "threads is 0"},
-                 {3, 0, 1000, "256"}};
+    } cases[] = {{0, 0, 1, 0, "confidence"},
+                 {-1, 0, 1, 0, "confidence is -1"},
+                 {NAN, 0, 1, 0, "confidence"},
+                 {3, 0.5, 1, 0, "oversample"},
+                 {3, -1, 1, 0, "oversample"},
+                 {3, 0, 0, 0, "threads is 0"},
+                 {3, 0, 1000, 0, "256"},
+                 {3, 0, 1, 3, "device is 3; it must be 0 to 2: TQ_DEVICE_CPU, TQ_DEVICE_AUTO or TQ_DEVICE_GPU"},
+                 {3, 0, 1, -1, "device is -1; it must be 0 to 2"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct tq_search_options options = {
-            .confidence = cases[i].confidence, .oversample = cases[i].oversample, .threads = cases[i].threads};
+        struct tq_search_options options = {.confidence = cases[i].confidence,
+                                            .oversample = cases[i].oversample,
+                                            .threads = cases[i].threads,
+                                            .device = (enum tq_device)cases[i].device};
         struct tq_hit hit;
         size_t count = 0;
         assert_int_equal(tq_search(index, query, 1, 1, &options, &hit, &count, NULL), TQ_MISUSE);

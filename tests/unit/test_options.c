@@ -98,14 +98,19 @@ static const struct {
     {"confidence=2,threads=4;exact=on", TQ_EXACT, 8, 4},
 };
 
+#define SETTINGS "there are confidence, exact, oversample, rerank, threads, timeout_ms and device"
 static const struct {
     const char *text, *message;
 } bad[] = {
-    {"speed=2", "unknown setting \"speed\"; there are confidence, exact, oversample, rerank, threads and timeout_ms"},
-    {"order_by=scan",
-     "unknown setting \"order_by\"; there are confidence, exact, oversample, rerank, threads and timeout_ms"},
-    {"=2", "unknown setting \"\"; there are confidence, exact, oversample, rerank, threads and timeout_ms"},
-    {"thread=2", "unknown setting \"thread\"; there are confidence, exact, oversample, rerank, threads and timeout_ms"},
+    {"speed=2", "unknown setting \"speed\"; " SETTINGS},
+    {"order_by=scan", "unknown setting \"order_by\"; " SETTINGS},
+    {"=2", "unknown setting \"\"; " SETTINGS},
+    {"thread=2", "unknown setting \"thread\"; " SETTINGS},
+    {"device=tpu", "device is \"tpu\"; it must be cpu, gpu or auto"},
+    {"device=1", "device is \"1\"; it must be cpu, gpu or auto"},
+    {"device=gpus", "device is \"gpus\"; it must be cpu, gpu or auto"},
+    {"device=", "device has no value; a setting is written device=value"},
+    {"device=gpu device=gpu", "device=gpu: device is set already"},
     {"timeout_ms=-1", "timeout_ms is -1; it must be 0 or more"},
     {"timeout_ms=1.5", "timeout_ms is \"1.5\"; it must be a whole number of milliseconds, or 0 for none"},
     {"timeout_ms=1e10", "timeout_ms is \"1e10\"; it must be a whole number of milliseconds, or 0 for none"},
@@ -172,6 +177,28 @@ static void test_wrong_text(void **state) {
         assert_memory_equal(&options, &before, sizeof options);
         sqlite3_free(text);
     }
+}
+
+static void test_device(void **state) {
+    static const struct {
+        const char *text;
+        enum tq_device device;
+    } cases[] = {{"device=gpu", TQ_DEVICE_GPU},
+                 {"threads=2, Device = AUTO", TQ_DEVICE_AUTO},
+                 {"device=gpu;device=cpu", TQ_DEVICE_CPU},
+                 {"threads=2", TQ_DEVICE_CPU}};
+    (void)state;
+    for (size_t i = 0; i < TQ_COUNT(cases); i++) {
+        struct tq_search_options options = tq_search_defaults();
+        assert_int_equal(tq_options_read(cases[i].text, strlen(cases[i].text), &options), TQ_OK);
+        assert_int_equal(options.device, cases[i].device);
+    }
+    struct tq_search_options options = tq_search_defaults(), other = options;
+    other.device = TQ_DEVICE_GPU;
+    assert_false(tq_options_same(&options, &other)); /* a kept answer is of another search */
+    assert_string_equal(tq_options_device(options.device), "cpu");
+    assert_string_equal(tq_options_device(TQ_DEVICE_AUTO), "auto");
+    assert_string_equal(tq_options_device(TQ_DEVICE_GPU), "gpu");
 }
 
 static void test_timeout(void **state) {
@@ -336,7 +363,8 @@ static void test_hostile_bytes(void **state) {
 static void test_config(void **state) {
     sqlite3 *db = *state;
     expect(db, "SELECT tq_config()",
-           "{\"order_by\":\"exact\",\"confidence\":3.0,\"oversample\":0.0,\"threads\":1,\"timeout_ms\":0}");
+           "{\"order_by\":\"exact\",\"confidence\":3.0,\"oversample\":0.0,\"threads\":1,\"timeout_ms\":0,"
+           "\"device\":\"cpu\"}");
     expect(db, "SELECT tq_config('confidence', 2.3)", "2.3");
     expect(db, "SELECT tq_config('threads', '4')", "4");
     expect(db, "SELECT tq_config('Threads', 5.0)", "5");
@@ -345,9 +373,16 @@ static void test_config(void **state) {
     expect(db, "SELECT tq_config('timeout_ms')", "250");
     expect(db, "SELECT tq_config('timeout_ms', NULL)", "0");
     expect(db, "SELECT tq_config('timeout_ms', -1)", "error: tq_config: timeout_ms is -1; it must be 0 or more");
+    expect(db, "SELECT tq_config('device')", "cpu");
+    expect(db, "SELECT tq_config('device', 'gpu')", "gpu");
+    expect(db, "SELECT tq_config('device', NULL)", "cpu");
+    expect(db, "SELECT tq_config('device', 'Auto')", "auto");
+    expect(db, "SELECT tq_config('device', 'tpu')", "error: tq_config: device is \"tpu\"; it must be cpu, gpu or auto");
+    expect(db, "SELECT tq_config('device', 2)", "error: tq_config: device is \"2\"; it must be cpu, gpu or auto");
     expect(db, "SELECT tq_config('order_by', 'Scan')", "scan");
     expect(db, "SELECT tq_config()",
-           "{\"order_by\":\"scan\",\"confidence\":2.3,\"oversample\":2.0,\"threads\":5,\"timeout_ms\":0}");
+           "{\"order_by\":\"scan\",\"confidence\":2.3,\"oversample\":2.0,\"threads\":5,\"timeout_ms\":0,"
+           "\"device\":\"auto\"}");
     expect(db, "SELECT tq_config('confidence', 'exact')", "exact");
     expect(db, "SELECT json_extract(tq_config(), '$.confidence')", "exact");
     expect(db, "SELECT tq_config('confidence', -1)", "error: tq_config: confidence is -1; it must be above 0");
@@ -357,10 +392,10 @@ static void test_config(void **state) {
            "error: tq_config: order_by is \"fast\"; it must be exact, approximate or scan");
     expect(db, "SELECT tq_config('speed', 1)",
            "error: tq_config: unknown setting \"speed\";"
-           " there are order_by, confidence, oversample, threads and timeout_ms");
+           " there are order_by, confidence, oversample, threads, timeout_ms and device");
     expect(db, "SELECT tq_config(NULL)",
            "error: tq_config: unknown setting \"\";"
-           " there are order_by, confidence, oversample, threads and timeout_ms");
+           " there are order_by, confidence, oversample, threads, timeout_ms and device");
     expect(db, "SELECT tq_config('confidence', NULL)", "3.0");
     expect(db, "SELECT tq_config('oversample', NULL)", "0.0");
     expect(db, "SELECT tq_config('threads', NULL)", "1");
@@ -377,9 +412,7 @@ static void test_query(void **state) {
     expect(db, "SELECT tq_json(tq_query(tq_query('[1,2]', 'threads=2'), 'threads=3'))", "[1,2]");
     expect(db, "SELECT tq_ip(tq_query('[1,2]', 'exact=on'), '[3,4]')", "11.0");
     expect(db, "SELECT tq_query('[1,2]', 'threads=0')", "error: tq_query: threads is 0; it must be 1 to 256");
-    expect(db, "SELECT tq_query('[1,2]', 7)",
-           "error: tq_query: unknown setting \"7\";"
-           " there are confidence, exact, oversample, rerank, threads and timeout_ms");
+    expect(db, "SELECT tq_query('[1,2]', 7)", "error: tq_query: unknown setting \"7\"; " SETTINGS);
     expect(db, "SELECT tq_query('[1,]', '')",
            "error: tq_query: JSON has ']' at character 4 where a number is expected");
     char *found = query(db, "SELECT tq_query(?1, '')", nan, sizeof nan);
@@ -405,6 +438,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_wrong_text),
+        cmocka_unit_test(test_device),
         cmocka_unit_test(test_timeout),
         cmocka_unit_test(test_text_ends),
         cmocka_unit_test(test_wrap),

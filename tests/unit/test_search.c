@@ -100,7 +100,7 @@ static struct tq_search_stats last_stats;
 static size_t run(struct fixture *f, const float *query, size_t k, const struct tq_search_options *options,
                   struct tq_hit *hits) {
     struct tq_query prepared;
-    struct tq_search_stats stats = {0, 0, 0, 0};
+    struct tq_search_stats stats = {0};
     size_t count = 0;
     assert_int_equal(tq_query_prepare(f->codec, query, f->query_memory, &prepared), TQ_OK);
     assert_int_equal(tq_searcher_begin(f->searcher, &f->view, f->metric, options), TQ_OK);
@@ -260,7 +260,7 @@ static void answers(const struct variant *v, const struct tq_index_options *inde
     own.threads = v->threads;
     if (v->many && f.format.scan_planes == 2) {
         size_t counts[SAME_QUERIES];
-        struct tq_search_stats stats = {0, 0, 0, 0};
+        struct tq_search_stats stats = {0};
         assert_int_equal(tq_searcher_begin(f.searcher, &f.view, f.metric, &own), TQ_OK);
         assert_int_equal(tq_searcher_many(f.searcher, queries, SAME_QUERIES, SAME_K, hits, counts, &stats), TQ_OK);
     }
