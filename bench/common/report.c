@@ -49,9 +49,14 @@ void bench_report_head(FILE *out, const char *prefix, int argc, char *const *arg
     (void)fprintf(out, "%smachine: %s, %ld cores\n", prefix, text, sysconf(_SC_NPROCESSORS_ONLN));
     file_value("/proc/loadavg", "", text, sizeof text);
     (void)fprintf(out, "%sload at the start (1, 5, 15 minutes): %.14s\n", prefix, text);
-    command_value("git rev-parse --verify --short=12 HEAD 2>/dev/null || echo ${TQ_COMMIT:-none}", text, sizeof text);
-    command_value("git status --porcelain --untracked-files=no 2>/dev/null | head -n 1", changes, sizeof changes);
-    (void)fprintf(out, "%scommit: %s%s\n", prefix, text, strcmp(changes, "unknown") == 0 ? "" : ", with changes");
+    const char *commit = getenv("TQ_COMMIT"); /* where the tree came without its history, or with another's */
+    (void)snprintf(changes, sizeof changes, "unknown");
+    if (commit == NULL) {
+        command_value("git rev-parse --verify --short=12 HEAD 2>/dev/null || echo none", text, sizeof text);
+        command_value("git status --porcelain --untracked-files=no 2>/dev/null | head -n 1", changes, sizeof changes);
+        commit = text;
+    }
+    (void)fprintf(out, "%scommit: %s%s\n", prefix, commit, strcmp(changes, "unknown") == 0 ? "" : ", with changes");
     (void)fprintf(out, "%scommand:", prefix);
     for (int i = 0; i < argc; i++) (void)fprintf(out, " %s", last_part(argv[i]));
     (void)fprintf(out, "\n");
