@@ -80,21 +80,31 @@ static bool read_limit(void) {
 
 /* ---- Opening; the lock is held ---- */
 
-/* The file beside the one that holds this function; without it, whatever the loader finds. */
+/* The file that holds this function. The loader knows a program that was found by PATH without its folder. */
+static const char *find_self(char *program, size_t room) {
+    Dl_info self;
+    if (dladdr((void *)(uintptr_t)tq_device_get_state, &self) != 0 && self.dli_fname != NULL &&
+        strchr(self.dli_fname, '/') != NULL)
+        return self.dli_fname;
+    ssize_t length = readlink("/proc/self/exe", program, room);
+    if (length < 0 || (size_t)length >= room) return "";
+    program[length] = '\0';
+    return program;
+}
+
+/* The file beside that; without it, whatever the loader finds. */
 static void find_plugin(void) {
     const char *named = secure_getenv("TQ_GPU_PLUGIN");
-    Dl_info self;
-    (void)snprintf(device.plugin, sizeof device.plugin, "%s", PLUGIN_FILE);
+    char program[sizeof device.plugin], beside[sizeof device.plugin];
     if (named != NULL && named[0] != '\0') {
         (void)snprintf(device.plugin, sizeof device.plugin, "%s", named);
-    } else if (dladdr((void *)(uintptr_t)tq_device_get_state, &self) != 0 && self.dli_fname != NULL) {
-        const char *slash = strrchr(self.dli_fname, '/');
-        char beside[sizeof device.plugin];
-        int folder = slash == NULL ? 0 : (int)(slash - self.dli_fname) + 1;
-        int length = snprintf(beside, sizeof beside, "%.*s%s", folder, self.dli_fname, PLUGIN_FILE);
-        if (folder > 0 && length < (int)sizeof beside && access(beside, R_OK) == 0)
-            memcpy(device.plugin, beside, sizeof beside);
+        return;
     }
+    const char *self = find_self(program, sizeof program), *slash = strrchr(self, '/');
+    int folder = slash == NULL ? 0 : (int)(slash - self) + 1;
+    int length = snprintf(beside, sizeof beside, "%.*s%s", folder, self, PLUGIN_FILE);
+    bool found = folder > 0 && length < (int)sizeof beside && access(beside, R_OK) == 0;
+    (void)snprintf(device.plugin, sizeof device.plugin, "%s", found ? beside : PLUGIN_FILE);
 }
 
 static bool load_plugin(void) {

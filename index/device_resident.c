@@ -100,9 +100,9 @@ static bool clear_absent(struct update *u, bool all) {
     bool good = true;
     for (size_t i = 0; i < set->residents.count; i++) {
         bool gone = (all || is_absent(set, &residents[i])) && !is_of_view(u->view, &residents[i]);
-        if (gone)
-            good &= !tq_device_failed(u->ops->set_clear(set->rows, residents[i].group, residents[i].groups, u->why),
-                                      u->why);
+        if (gone && good) /* a device that is lost is asked nothing more */
+            good = !tq_device_failed(u->ops->set_clear(set->rows, residents[i].group, residents[i].groups, u->why),
+                                     u->why);
         if (!gone) residents[kept++] = residents[i];
     }
     set->residents.count = kept;
@@ -290,7 +290,7 @@ static enum tq_status place(struct update *u, struct tq_segment *segment, struct
     forget_resident(set, segment);
     struct tq_cuda_why ignored;
     if (*good) *good = !tq_device_failed(u->ops->set_clear(set->rows, group, groups, &ignored), &ignored);
-    return status == TQ_INTERRUPTED || status == TQ_OK ? status : refuse(set, segment);
+    return status == TQ_CORRUPT ? refuse(set, segment) : status;
 }
 
 static enum tq_status place_missing(struct update *u, struct tq_stop *stop, bool *good) {
@@ -321,7 +321,7 @@ enum tq_status tq_device_set_update(struct tq_device_set *set, const struct tq_c
                                     const struct tq_searcher *s, struct tq_cuda_why *why) {
     struct update u = {set, ops, cuda, s->codec, s->view, NULL, s->worker_count, why};
     set->generation++;
-    bool good = open_set(&u) && clear_absent(&u, false);
+    bool good = tq_device_is_usable() && open_set(&u) && clear_absent(&u, false); /* as it was before the lock */
     enum tq_status status = TQ_OK;
     if (good) {
         good = make_room(&u);

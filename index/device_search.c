@@ -28,7 +28,7 @@ static bool is_fit(const struct tq_searcher *s, uint64_t rows, char *why, size_t
     if (s->wanted > TQ_CUDA_WANTED_MOST) {
         (void)snprintf(why, size, "%zu rows are wanted; a device finds at most %d", s->wanted, TQ_CUDA_WANTED_MOST);
     } else if (!tq_device_supports(format)) {
-        (void)snprintf(why, size, "codes of %u bits and %u dimensions; a device has at most %d and %d",
+        (void)snprintf(why, size, "codes of %u bits, QJL aside, and %u dimensions; a device has at most %d and %d",
                        format->code_bits, format->dim, TQ_CUDA_CODE_BITS_MOST, TQ_CUDA_SLABS_MOST * TQ_CUDA_SLAB_DIMS);
     } else if (rows == 0) {
         (void)snprintf(why, size, "all rows are in the log, which the CPU searches");
@@ -182,14 +182,14 @@ static enum tq_status prepare_group(struct tq_searcher *s, const float *vectors,
     return TQ_OK;
 }
 
-/* One query's answer from the device's and the CPU's candidates. */
+/* One query's answer from the device's and the CPU's candidates; *good: they are rows of the view. */
 static enum tq_status rank_one(struct tq_searcher *s, struct tq_device_stay *stay, const struct tq_query *query,
-                               const struct tq_cuda_answer *answer, size_t k, struct tq_hit *hits, size_t *count) {
-    bool good = true;
+                               const struct tq_cuda_answer *answer, size_t k, struct tq_hit *hits, size_t *count,
+                               bool *good) {
     TQ_TRY(tq_searcher_set_query(s, query, k));
     TQ_TRY(tq_searcher_run(s, s->device->marks.data, false));
-    TQ_TRY(take(s, stay, answer, &good));
-    if (!good) return tq_fail(TQ_IO, "%s", stay->why.text);
+    TQ_TRY(take(s, stay, answer, good));
+    if (!*good) return TQ_OK;
     for (size_t i = 0; i < s->worker_count; i++) s->stats->survivors += s->workers[i].survivors;
     return tq_rank(s, k, hits, count);
 }
@@ -203,8 +203,9 @@ static enum tq_status rank_group(struct tq_searcher *s, struct tq_device_stay *s
     for (size_t i = 0; i < count; i++) {
         use->doubts[i] = INFINITY; /* to be searched alone */
         if (use->prepared[i].norm == 0 || (next++)->overflow) continue;
-        TQ_TRY(rank_one(s, stay, &use->prepared[i], next - 1, k, hits + i * k, &counts[i]));
-        use->doubts[i] = s->doubt;
+        bool good = true;
+        TQ_TRY(rank_one(s, stay, &use->prepared[i], next - 1, k, hits + i * k, &counts[i], &good));
+        if (good) use->doubts[i] = s->doubt;
     }
     return TQ_OK;
 }

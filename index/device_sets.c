@@ -96,9 +96,10 @@ void tq_device_set_count(struct tq_device_set *set, const struct tq_cuda_ops *op
     for (size_t i = 0; i < set->residents.count; i++) rows += residents[i].rows;
     set->segments = set->residents.count;
     set->row_count = rows;
-    set->bytes = set->rows == NULL ? 0
-                                   : ops->set_bytes(set->rows, set->capacity) +
-                                         set->lane_count * ops->lane_bytes(set->rows, set->capacity);
+    size_t lanes = set->capacity > 0 && set->lane_count == 0 ? 1 : set->lane_count; /* the first has its room already */
+    set->bytes = set->rows == NULL
+                     ? 0
+                     : ops->set_bytes(set->rows, set->capacity) + lanes * ops->lane_bytes(set->rows, set->capacity);
 }
 
 void tq_device_set_close_lanes(struct tq_device_set *set) {
@@ -170,6 +171,9 @@ uint64_t tq_device_set_room(struct tq_device_set *set, const struct tq_cuda_ops 
         tq_device_set_empty(victim);
         (void)pthread_rwlock_unlock(&victim->lock);
     }
+    uint64_t most = groups > set->capacity ? groups
+                                           : set->capacity; /* taken from now on, and counted when they are there */
+    set->bytes = most == 0 ? 0 : ops->set_bytes(set->rows, most) + ops->lane_bytes(set->rows, most);
     (void)pthread_mutex_unlock(&registry.lock);
     return groups;
 }
@@ -239,8 +243,7 @@ static struct tq_device_lane *add_lane(struct tq_device_set *set, const struct t
     if (tq_device_failed(ops->lane_open(set->rows, &lane->lane, why), why)) return NULL;
     lane->all = true; /* as the plugin begins */
     lane->words.count = 0;
-    set->lane_count++;
-    set->bytes += ops->lane_bytes(set->rows, set->capacity);
+    if (set->lane_count++ > 0) set->bytes += ops->lane_bytes(set->rows, set->capacity);
     return lane;
 }
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +78,7 @@ enum tq_status shell_read_real(const char *what, const char *text, double least,
 }
 
 enum tq_status shell_check_device(const char *text) {
-    if (strcmp(text, "cpu") == 0 || strcmp(text, "gpu") == 0 || strcmp(text, "auto") == 0) return TQ_OK;
+    if (sqlite3_stricmp(text, "cpu") == 0 || sqlite3_stricmp(text, "gpu") == 0 || sqlite3_stricmp(text, "auto") == 0)
+        return TQ_OK;
     return tq_fail(TQ_MISUSE, "--device is \"%.40s\"; it must be cpu, gpu or auto", text);
 }

@@ -38,7 +38,7 @@ static const char gpu_lines[] =
     " json_extract(d, '$.runtime') FROM g"
     " UNION ALL SELECT 'plugin', json_extract(x, '$.plugin'), '' FROM g"
     " UNION ALL SELECT 'memory', json_extract(d, '$.memory'), 'of the device' FROM g"
-    " UNION ALL SELECT 'free', json_extract(d, '$.free'), 'of that, for all programs' FROM g"
+    " UNION ALL SELECT 'free', json_extract(d, '$.free'), 'of that, when it was opened' FROM g"
     " UNION ALL SELECT 'limit', json_extract(x, '$.limit'), 'that may be taken here; TQ_GPU_MEMORY sets it' FROM g"
     " UNION ALL SELECT 'resident', json_extract(x, '$.resident'), 'taken, for ' || json_extract(x, '$.rows') ||"
     " ' rows in ' || json_extract(x, '$.segments') || iif(json_extract(x, '$.segments') = 1, ' segment', ' segments')"

@@ -1,6 +1,7 @@
 #include "shell/trial.h"
 
 #include <math.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,10 +139,10 @@ enum tq_status shell_trial_ask(struct shell_trial *trial, struct shell_asked *as
 /* ---- All of them ---- */
 
 void shell_trial_tell_gpu(const struct shell_vectors *vectors, uint64_t on_gpu, uint64_t searches) {
-    if (strcmp(vectors->device, "cpu") == 0) return;
+    if (sqlite3_stricmp(vectors->device, "cpu") == 0) return;
     if (on_gpu == 0)
         (void)fprintf(stderr, "none of the searches ran on a GPU; %s.gpu tells why\n",
-                      strcmp(vectors->device, "auto") == 0 ? "for so few rows it would not pay, or " : "");
+                      sqlite3_stricmp(vectors->device, "auto") == 0 ? "for so few rows it would not pay, or " : "");
     else
         (void)fprintf(stderr, "%llu of %llu searches ran on the GPU\n", (unsigned long long)on_gpu,
                       (unsigned long long)searches);

@@ -162,8 +162,11 @@ static cudaError_t send_chunk(const Job *job, const Room *room, size_t at, size_
     cudaError_t error = cudaMemcpyAsync(room->vectors, from, bytes, cudaMemcpyHostToDevice, room->stream);
     if (error == cudaSuccess) error = cudaMemsetAsync(room->made, 0xff, REFUSED_BYTES, room->stream);
     if (error == cudaSuccess && e->timed) error = cudaEventRecord(room->begun, room->stream);
-    if (error == cudaSuccess)
+    if (error == cudaSuccess) {
+        (void)pthread_mutex_lock(&tq_cuda_launching);
         error = e->kernel.launch(e->q, e->limits, room->vectors, rows, rows_in(e, room->made, rows), room->stream);
+        (void)pthread_mutex_unlock(&tq_cuda_launching);
+    }
     if (error == cudaSuccess && e->timed) error = cudaEventRecord(room->ended, room->stream);
     if (error == cudaSuccess)
         error = cudaMemcpyAsync(room->host_made, room->made, made_bytes(e, rows), cudaMemcpyDeviceToHost, room->stream);
@@ -230,10 +233,12 @@ static enum tq_cuda_status prepare(struct tq_cuda_encoder *e, const struct tq_cu
     size_t row_bytes = (size_t)codec->dim * sizeof(float);
     e->chunk_rows = row_bytes > CHUNK_BYTES ? 1 : CHUNK_BYTES / row_bytes;
     e->limits = LaunchLimits{e->cuda->description.multiprocessors, e->cuda->shared_most};
-    e->timed = getenv("TQ_CUDA_TIMES") != nullptr;
+    e->timed = tq_cuda_timed();
     e->kernel = choose_kernel(codec);
     quantize_set_format(codec, &e->q);
     TQ_CUDA_TRY(upload_tables(e, codec), why, "allocating the tables of an encoder");
+    /* A copy of pageable memory may end behind cudaMemcpy, and the workers' streams do not wait for it. */
+    TQ_CUDA_TRY(cudaStreamSynchronize(nullptr), why, "bringing the tables of an encoder to the device");
     cudaError_t error = e->kernel.launch(e->q, e->limits, nullptr, 0, DeviceRows{}, nullptr);
     if (error == cudaErrorInvalidConfiguration)
         return tq_cuda_say(why, TQ_CUDA_UNSUPPORTED,

@@ -1,7 +1,7 @@
 /* What the files of the plugin share: a device in use, the rows that are resident on it and their layout, errors.
  * CUDA C++; nothing of it is seen outside libtq_cuda.so.
  *
- *   plugin.cu     the table: the one symbol that is exported
+ *   plugin.cu     the table: the one symbol that is exported; the lock of launches
  *   device.cu     struct tq_cuda, errors in words
  *   set.cu        struct tq_cuda_set and its rows; transcode.cuh brings them into the order below
  *   encoder.cu    struct tq_cuda_encoder
@@ -25,6 +25,7 @@
 
 #include <cuda.h>
 #include <cuda_runtime.h>
+#include <pthread.h>
 
 #include "kernels/cuda/plugin.h"
 
@@ -77,6 +78,13 @@ class tq_cuda_scope {
     CUcontext before;
 };
 
+/* Held from where a kernel is told how much shared memory it may ask for until it is launched or in a graph: the limit
+ * is the kernel's own, and another set or encoder may set another one meanwhile. */
+extern pthread_mutex_t tq_cuda_launching;
+
+/* Whether times are measured: the environment has TQ_CUDA_TIMES=1. */
+bool tq_cuda_timed(void);
+
 /* ---- Errors ---- */
 
 /* `why`, where it is not NULL, as by printf; returns `status`. */
@@ -108,7 +116,6 @@ struct tq_cuda_set {
     struct tq_cuda_resident resident; /* moves, and `generation` with it, when set_reserve changes the capacity: */
     uint64_t generation;              /* a graph that was captured with another one must be captured again */
     uint32_t plane_bytes, record_stride;
-    bool norms;
     cudaStream_t stream;  /* of stage, put, clear and reserve */
     cudaEvent_t last_put; /* recorded behind the last of them: cudaStreamWaitEvent before reading rows */
     struct tq_cuda_stage *stage;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "kernels/cuda/lane.h"
+#include "kernels/cuda/launcher.cuh"
 
 enum {
     SAMPLE_PART = 256,     /* every_row: one run of rows in so many is a sample, at least */
@@ -44,9 +45,8 @@ enum tq_cuda_status tq_cuda_lane_open(struct tq_cuda_set *set, struct tq_cuda_la
                            set->cuda->shared_most);
     struct tq_cuda_lane *made = (struct tq_cuda_lane *)calloc(1, sizeof *made);
     if (made == nullptr) return tq_cuda_say(why, TQ_CUDA_MEMORY, "no memory for %zu bytes", sizeof *made);
-    const char *times = getenv("TQ_CUDA_TIMES");
     made->set = set;
-    made->timed = times != nullptr && strcmp(times, "1") == 0;
+    made->timed = tq_cuda_timed();
     made->state_unknown = true;
     made->slabs = 1, made->patience = PATIENCE_LEAST;
     enum tq_cuda_status status = make_memory(made, why);
@@ -112,20 +112,22 @@ enum tq_cuda_status tq_cuda_lane_allow(struct tq_cuda_lane *lane, const uint64_t
                                        struct tq_cuda_why *why) {
     tq_cuda_scope scope(lane->set->cuda);
     static const char doing[] = "bringing a filter to the device";
-    lane->filtered = false;
-    if (words == nullptr) return TQ_CUDA_OK;
-    if (groups > lane->filter_room) {
-        forget_graphs(lane);
-        (void)cudaFree(lane->filter);
-        lane->filter = nullptr, lane->filter_room = 0;
-        TQ_CUDA_TRY(cudaMalloc(&lane->filter, groups * sizeof *words), why, doing);
-        lane->filter_room = groups;
+    if (words == nullptr) {
+        lane->filtered = false;
+        return TQ_CUDA_OK;
     }
+    if (groups > lane->filter_room) {
+        uint64_t *made = nullptr;
+        TQ_CUDA_TRY(cudaMalloc(&made, groups * sizeof *words), why, doing);
+        forget_graphs(lane); /* they have the address */
+        (void)cudaFree(lane->filter);
+        lane->filter = made, lane->filter_room = groups;
+    }
+    lane->filtered = true, lane->filter_groups = 0; /* no row, until the words are there */
     TQ_CUDA_TRY(cudaMemcpyAsync(lane->filter, words, groups * sizeof *words, cudaMemcpyHostToDevice, lane->stream), why,
                 doing);
     TQ_CUDA_TRY(cudaStreamSynchronize(lane->stream), why, doing);
     lane->filter_groups = groups;
-    lane->filtered = true;
     return TQ_CUDA_OK;
 }
 
@@ -193,14 +195,7 @@ static Plan plan_of(const struct tq_cuda_lane *lane, uint64_t groups, const stru
 static enum tq_cuda_status capture(struct tq_cuda_lane *lane, const Plan &plan, cudaGraphExec_t *made,
                                    struct tq_cuda_why *why) {
     static const char doing[] = "making the graph of a search";
-    cudaGraph_t graph = nullptr;
-    TQ_CUDA_TRY(cudaStreamBeginCapture(lane->stream, cudaStreamCaptureModeThreadLocal), why, doing);
-    cudaError_t error = tq_cuda_search_launch(lane, plan);
-    cudaError_t ended = cudaStreamEndCapture(lane->stream, &graph);
-    if (error == cudaSuccess) error = ended;
-    if (error == cudaSuccess) error = cudaGraphInstantiate(made, graph, 0);
-    if (graph != nullptr) (void)cudaGraphDestroy(graph);
-    TQ_CUDA_TRY(error, why, doing);
+    TQ_CUDA_TRY(capture_graph(lane->stream, made, [&] { return tq_cuda_search_launch(lane, plan); }), why, doing);
     return TQ_CUDA_OK;
 }
 

@@ -59,12 +59,12 @@ uint64_t tq_cuda_many_bytes(const struct tq_cuda_set *set, uint64_t groups) {
     return sizeof(ManyAsked) + MANY_MOST * (question_size_of(set) + 2 * sizeof(Outcome)) + sizeof(ManyState);
 }
 
-static enum tq_cuda_status make_memory(struct tq_cuda_many *many, struct tq_cuda_why *why) {
+static enum tq_cuda_status make_memory(struct tq_cuda_many *many, cudaStream_t stream, struct tq_cuda_why *why) {
     static const char doing[] = "allocating memory for a search of several queries";
     size_t asked = sizeof(ManyAsked) + MANY_MOST * many->question_size;
     TQ_CUDA_TRY(cudaMalloc(&many->asked, asked), why, doing);
     TQ_CUDA_TRY(cudaMalloc(&many->state, sizeof *many->state), why, doing);
-    TQ_CUDA_TRY(cudaMemset(many->state, 0, sizeof *many->state), why, doing);
+    TQ_CUDA_TRY(cudaMemsetAsync(many->state, 0, sizeof *many->state, stream), why, doing);
     TQ_CUDA_TRY(cudaMalloc(&many->found, MANY_MOST * sizeof *many->found), why, doing);
     TQ_CUDA_TRY(cudaMalloc(&many->answers, MANY_MOST * sizeof *many->answers), why, doing);
     TQ_CUDA_TRY(cudaHostAlloc(&many->asking, asked, cudaHostAllocMapped), why, doing);
@@ -80,7 +80,7 @@ static enum tq_cuda_status open_many(struct tq_cuda_lane *lane, struct tq_cuda_w
     many->question_size = question_size_of(lane->set);
     many->share = SHARE_FIRST;
     lane->many = many;
-    enum tq_cuda_status status = make_memory(many, why);
+    enum tq_cuda_status status = make_memory(many, lane->stream, why);
     if (status != TQ_CUDA_OK) tq_cuda_many_close(lane);
     return status;
 }
@@ -172,8 +172,9 @@ template <int CODE_BITS, bool QJL> static cudaError_t launch_kernels(const Launc
     launch(many_bars<CODE_BITS, QJL>, l.count, bars.warps * 32, bars.bytes, r, m->asked, m->question_size,
            l.scan_blocks, m->state);
     launch_filter(l, launch);
-    launch(many_refine<CODE_BITS, QJL>, l.multiprocessors, refine.warps * 32, refine.bytes, r, m->asked,
-           m->question_size, l.count, l.lists, m->found, m->state);
+    unsigned blocks = l.multiprocessors > l.count ? l.multiprocessors : l.count; /* one a query at least: turn_of() */
+    launch(many_refine<CODE_BITS, QJL>, blocks, refine.warps * 32, refine.bytes, r, m->asked, m->question_size, l.count,
+           l.lists, m->found, m->state);
     launch(many_finish, l.count, FINISH_THREADS, 0, m->asked, m->question_size, l.lists.most, m->found, m->answers,
            m->outcomes, m->reached, m->state);
     return launch.error;
@@ -219,13 +220,7 @@ static enum tq_cuda_status make_graph(struct tq_cuda_lane *lane, const ManyPlan 
     if (many->graph != nullptr && memcmp(&many->plan, &plan, sizeof plan) == 0) return TQ_CUDA_OK;
     if (many->graph != nullptr) (void)cudaGraphExecDestroy(many->graph);
     many->graph = nullptr;
-    cudaGraph_t graph = nullptr;
-    TQ_CUDA_TRY(cudaStreamBeginCapture(lane->stream, cudaStreamCaptureModeThreadLocal), why, doing);
-    cudaError_t error = capture_kernels(lane, plan), ended = cudaStreamEndCapture(lane->stream, &graph);
-    if (error == cudaSuccess) error = ended;
-    if (error == cudaSuccess) error = cudaGraphInstantiate(&many->graph, graph, 0);
-    if (graph != nullptr) (void)cudaGraphDestroy(graph);
-    TQ_CUDA_TRY(error, why, doing);
+    TQ_CUDA_TRY(capture_graph(lane->stream, &many->graph, [&] { return capture_kernels(lane, plan); }), why, doing);
     many->plan = plan;
     return TQ_CUDA_OK;
 }

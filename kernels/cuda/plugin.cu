@@ -1,5 +1,15 @@
-/* The table, and the one symbol that is exported. */
+/* The table, the one symbol that is exported, and what all files of the plugin have but once. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "kernels/cuda/internal.h"
+
+pthread_mutex_t tq_cuda_launching = PTHREAD_MUTEX_INITIALIZER;
+
+bool tq_cuda_timed(void) {
+    const char *times = getenv("TQ_CUDA_TIMES");
+    return times != nullptr && strcmp(times, "1") == 0;
+}
 
 static const struct tq_cuda_ops operations = {
     TQ_CUDA_ABI,          sizeof(struct tq_cuda_ops), tq_cuda_open,        tq_cuda_close,      tq_cuda_describe,

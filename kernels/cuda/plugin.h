@@ -8,8 +8,9 @@
  *              in their order of operations, so the bounds u and keys m of a row are the same bits (docs/gpu.md).
  * Answer       With T the wanted-th largest m, the rows with u >= T (index/search.h). That is a property of the rows,
  *              so the host's ranking goes on with them as with its own. A device may return more rows, never fewer.
- * Threads      A set is read by any number of lanes at once; reserve, stage and put need it alone. A lane, an encoder:
- *              one thread at a time, and any thread after another. Nothing here may be used in a child after fork().
+ * Threads      A set is read by any number of lanes at once; reserve, stage, put and clear need it alone. A lane, an
+ *              encoder: one thread at a time, and any thread after another. Nothing here may be used in a child after
+ *              fork().
  * Errors       Each call that can fail fills *why, where it is not NULL. After TQ_CUDA_LOST only close functions may be
  *              called; after TQ_CUDA_MEMORY everything is as before the call.
  * The store is never written by a plugin. */
@@ -187,7 +188,8 @@ struct tq_cuda_ops {
     enum tq_cuda_status (*lane_allow)(struct tq_cuda_lane *lane, const uint64_t *words, uint64_t groups,
                                       struct tq_cuda_why *why);
     /* Begin a search for 1..8 queries of one metric, which are copied, over groups 0 .. groups - 1; wait for its
-     * answers, one a query. A lane whose search failed, other than by LOST, can begin another. */
+     * answers, one a query. Until then the lane does nothing else, and its set stays as it is. A lane whose search
+     * failed, other than by LOST, can begin another. */
     enum tq_cuda_status (*search_begin)(struct tq_cuda_lane *lane, uint64_t groups, const struct tq_cuda_query *queries,
                                         uint32_t count, struct tq_cuda_why *why);
     enum tq_cuda_status (*search_end)(struct tq_cuda_lane *lane, struct tq_cuda_answer *answers,

@@ -50,7 +50,6 @@ static void fill_sizes(struct tq_cuda_set *set, const struct tq_cuda_codec *c) {
     r->row_words = tq_cuda_row_words(c->dim, c->bits);
     r->qjl = c->qjl, r->packed = c->packed;
     set->plane_bytes = c->plane_bytes, set->record_stride = c->record_stride;
-    set->norms = c->norms;
 }
 
 static enum tq_cuda_status make_streams(struct tq_cuda_set *set, struct tq_cuda_why *why) {

@@ -596,6 +596,34 @@ static void check_large_of(struct harness *h, uint32_t dim, uint32_t code_bits, 
     truth_close(t);
 }
 
+/* Eight queries in one search, again and again until as many rows are handed over as they need; the emulated device has
+ * fewer multiprocessors than there are queries. */
+static void check_together(struct harness *h) {
+    const size_t count = 20000, dim = 256;
+    struct harness_clusters clusters;
+    struct placed p;
+    struct truth *t = truth_open((uint32_t)dim, 3, 1, TQ_ROWS_F16, TQ_COSINE);
+    float *x = allocated((count + TQ_CUDA_QUERIES_MOST) * dim * sizeof *x), *queries = x + count * dim;
+    harness_clusters_open(&clusters, &h->random, (uint32_t)dim, 64, 1024);
+    for (size_t i = 0; i < count + TQ_CUDA_QUERIES_MOST; i++) harness_clusters_row(&clusters, &h->random, x + i * dim);
+    truth_add(t, x, count);
+    if (placed_open(&p, h, t)) {
+        struct tq_cuda_query *made = allocated(TQ_CUDA_QUERIES_MOST * sizeof *made);
+        struct asked asked[TQ_CUDA_QUERIES_MOST];
+        bool ready = put_all(&p);
+        for (uint32_t i = 0; i < TQ_CUDA_QUERIES_MOST && ready; i++) {
+            asked[i] = (struct asked){queries + i * dim, 3, 0};
+            make_query(&p, TQ_COSINE, &asked[i], 1, &made[i]);
+        }
+        for (int n = 0; n < 6 && ready; n++) ask(&p, TQ_COSINE, made, asked, TQ_CUDA_QUERIES_MOST);
+        free(made);
+        placed_close(&p);
+    }
+    harness_clusters_close(&clusters);
+    free(x);
+    truth_close(t);
+}
+
 /* More rows reach T than an answer has room for: copies of one. */
 static void check_overflow(struct harness *h) {
     size_t count = TQ_CUDA_CANDIDATES_MOST + 4000;
@@ -633,6 +661,7 @@ int main(int argc, char **argv) {
         check_large_of(&h, 256, 3, TQ_ROWS_F16, 4000);
         check_large_of(&h, 768, 3, TQ_ROWS_F32, 2000);
     }
+    if (harness_group(&h, "search, eight queries together")) check_together(&h);
     if (h.form == HARNESS_FULL && harness_group(&h, "search, an answer that overflows")) check_overflow(&h);
     return harness_close(&h);
 }

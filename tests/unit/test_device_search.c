@@ -443,6 +443,23 @@ static void test_failures(void **state) {
     assert_true(helped > 0);
 }
 
+/* Segments that a merge replaced are cleared one after another: once the device is lost, none of them. */
+static void test_lost_while_clearing(void **state) {
+    (void)state;
+    uint64_t helped = 0;
+    use_device(NULL, NULL, NULL);
+    open_wide();
+    put(MOST, 9000);
+    assert_true(is_equal(1, 10, 3, &helped));
+    assert_int_equal(tq_index_optimize(index_of_test), TQ_OK);
+    set("TQ_EMULATED_FAIL", "set_clear:1:lost");
+    assert_true(is_equal(1, 10, 3, &helped));
+    assert_int_equal(helped, 1);
+    assert_non_null(strstr(state_now().why, "the device was lost"));
+    assert_int_equal(state_now().resident, 0);
+    close_index();
+}
+
 static uint64_t helped_automatically(const struct tq_filter *filter) {
     struct tq_search_options options = tq_search_defaults();
     struct tq_search_stats stats;
@@ -727,6 +744,37 @@ static void test_threads(void **state) {
     close_index();
 }
 
+static void *search_once(void *index) {
+    struct tq_search_options options = tq_search_defaults();
+    struct tq_hit hit;
+    size_t count = 0;
+    float query[256] = {1};
+    options.device = TQ_DEVICE_GPU;
+    return tq_search(index, query, 1, 1, &options, &hit, &count, NULL) == TQ_OK && count == 1 ? index : NULL;
+}
+
+/* Two indexes that come at once share the memory as those that come one after the other. */
+static void test_memory_at_once(void **state) {
+    (void)state;
+    for (int round = 0; round < 10; round++) {
+        use_device(NULL, "1", NULL);
+        open_wide();
+        tq_store *first_store = store;
+        tq_index *first = index_of_test;
+        pthread_t thread;
+        void *good = NULL;
+        open_wide();
+        assert_int_equal(pthread_create(&thread, NULL, search_once, first), 0);
+        assert_non_null(search_once(index_of_test));
+        assert_int_equal(pthread_join(thread, &good), 0);
+        assert_ptr_equal(good, first);
+        assert_true(state_now().resident > 0 && state_now().resident <= state_now().limit);
+        tq_index_close(first);
+        tq_close(first_store);
+        close_index();
+    }
+}
+
 static int begin_tests(void **state) {
     char self[256] = "";
     if (readlink("/proc/self/exe", self, sizeof self - 1) < 0) return -1;
@@ -737,15 +785,16 @@ static int begin_tests(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_formats),      cmocka_unit_test(test_writes_between_searches),
-        cmocka_unit_test(test_log_alone),    cmocka_unit_test(test_filters),
-        cmocka_unit_test(test_memory),       cmocka_unit_test(test_eviction),
-        cmocka_unit_test(test_no_plugin),    cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_no_memory),    cmocka_unit_test(test_few_candidates),
-        cmocka_unit_test(test_interrupts),   cmocka_unit_test(test_fork),
-        cmocka_unit_test(test_threads),      cmocka_unit_test(test_encoding),
-        cmocka_unit_test(test_refused_rows), cmocka_unit_test(test_doubt),
-        cmocka_unit_test(test_auto),
+        cmocka_unit_test(test_formats),        cmocka_unit_test(test_writes_between_searches),
+        cmocka_unit_test(test_log_alone),      cmocka_unit_test(test_filters),
+        cmocka_unit_test(test_memory),         cmocka_unit_test(test_eviction),
+        cmocka_unit_test(test_no_plugin),      cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_no_memory),      cmocka_unit_test(test_few_candidates),
+        cmocka_unit_test(test_interrupts),     cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_threads),        cmocka_unit_test(test_encoding),
+        cmocka_unit_test(test_refused_rows),   cmocka_unit_test(test_doubt),
+        cmocka_unit_test(test_auto),           cmocka_unit_test(test_lost_while_clearing),
+        cmocka_unit_test(test_memory_at_once),
     };
     return cmocka_run_group_tests(tests, begin_tests, remove_folder);
 }
