@@ -7,18 +7,23 @@
 #include "src/base/base.h"
 #include "tests/unit/rows_text.h"
 
-/* A database made anew by these statements. */
-static const char *make(const char *name, const char *sql) {
-    const char *path = path_of(name);
+/* Statements over a database, which is made if it is not there. */
+static void run_sql(const char *path, const char *sql) {
     char *message = NULL;
     sqlite3 *db = NULL;
-    (void)unlink(path);
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
     if (sqlite3_exec(db, sql, NULL, NULL, &message) != SQLITE_OK) {
         print_error("%s\n", message);
         fail();
     }
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* A database made anew by these statements. */
+static const char *make(const char *name, const char *sql) {
+    const char *path = path_of(name);
+    (void)unlink(path);
+    run_sql(path, sql);
     return path;
 }
 
@@ -395,14 +400,7 @@ static const char *spoiled(const char *sql) {
     size_t size = fread(bytes, 1, sizeof bytes, file);
     (void)fclose(file);
     const char *path = write_file("spoiled.db", bytes, size);
-    sqlite3 *db = NULL;
-    char *message = NULL;
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    if (sqlite3_exec(db, sql, NULL, NULL, &message) != SQLITE_OK) {
-        print_error("%s\n", message);
-        fail();
-    }
-    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    run_sql(path, sql);
     return path;
 }
 
